@@ -1,0 +1,3 @@
+"""Domestique keeps many athletes' training load current."""
+
+__version__ = "0.1.0"

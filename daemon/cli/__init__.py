@@ -1,0 +1,5 @@
+"""The operator's commands, beside a running daemon or without one."""
+
+from daemon.cli.main import main
+
+__all__ = ["main"]

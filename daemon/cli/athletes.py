@@ -1,0 +1,160 @@
+"""`domestique athletes`: who is connected, and how an existing app moves in."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+import typer
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
+from daemon.cli.output import complaints, console, print_json, print_table
+from daemon.store import athletes
+from daemon.store.database import Connection
+from daemon.store.opening import Opened
+from daemon.vault.cipher import Cipher
+from daemon.vault.tokens import store_tokens
+
+commands = typer.Typer(no_args_is_help=True, help="The athletes.")
+
+THRESHOLDS: Final = ("ftp", "lthr", "max_hr", "resting_hr")
+FROM_THE_BEGINNING: Final = date(1970, 1, 1)
+
+
+class Newcomer(BaseModel):
+    """One line of an import file."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    athlete_id: int = Field(gt=0, lt=2**63)
+    refresh_token: SecretStr = Field(min_length=1)
+    scope: frozenset[str] = Field(min_length=1)
+    access_token: SecretStr | None = None
+    expires_at: datetime | None = None
+    name: str | None = Field(None, max_length=200)
+    sex: Literal["M", "F"] | None = None
+    ftp: float | None = Field(None, ge=30, le=700)
+    lthr: float | None = Field(None, ge=60, le=230)
+    max_hr: float | None = Field(None, ge=90, le=240)
+    resting_hr: float | None = Field(None, ge=25, le=120)
+
+    @field_validator("scope", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        """Take Strava's own form, one string with commas, as well as a list."""
+        return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
+
+    @field_validator("expires_at")
+    @classmethod
+    def _with_zone(cls, value: datetime | None) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+    @field_validator("name")
+    @classmethod
+    def _storable(cls, value: str | None) -> str | None:
+        return value.replace("\x00", "") if value is not None else None
+
+
+@commands.command("list")
+def list_athletes(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List every athlete: state, scope, how many activities, the newest."""
+
+    async def read(opened: Opened) -> list[dict[str, Any]]:
+        async with opened.database.connection() as connection:
+            return await athletes.list_all(connection)
+
+    rows = with_database(settings_from(config_path), read)
+    if as_json:
+        print_json(rows)
+        return
+    headings = {
+        "athlete_id": "athlete",
+        "name": "name",
+        "state": "state",
+        "state_since": "since",
+        "state_reason": "why",
+        "activities": "activities",
+        "newest_start_at": "newest",
+    }
+    print_table(rows, headings, "no athletes yet: `domestique athletes import FILE` brings them in")
+
+
+@commands.command("import")
+def import_athletes(
+    file: Annotated[Path, typer.Argument(help="JSON lines; see docs/moving-in.md.", exists=True, dir_okay=False)],
+    config_path: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring athletes in with their refresh tokens: all lines or, where one is wrong, none.
+
+    Stop the other app first: a refresh token works in one place only.
+    """
+    settings = settings_from(config_path)
+    newcomers = read_newcomers(file)
+    cipher = Cipher(settings.vault.keys)
+
+    async def store(opened: Opened) -> int:
+        async with opened.database.transaction() as connection:
+            return sum([await admit_newcomer(connection, cipher, newcomer) for newcomer in newcomers])
+
+    added = with_database(settings, store)
+    if as_json:
+        print_json({"imported": len(newcomers), "new": added})
+    else:
+        console.print(f"{len(newcomers)} athletes imported, {added} of them new")
+
+
+def read_newcomers(file: Path) -> list[Newcomer]:
+    """Read all lines; every fault is printed with its line, and one fault stops all (exit status 2)."""
+    newcomers: list[Newcomer] = []
+    faults: list[str] = []
+    seen: dict[int, int] = {}
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            newcomer = Newcomer.model_validate(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            faults.append(f"{file.name}:{number}: not JSON: {error.msg}")
+        except ValidationError as error:
+            for fault in error.errors(include_input=False, include_url=False):
+                key = ".".join(map(str, fault["loc"])) or "the line"
+                faults.append(f"{file.name}:{number}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
+        else:
+            if newcomer.athlete_id in seen:
+                first = seen[newcomer.athlete_id]
+                faults.append(f"{file.name}:{number}: athlete {newcomer.athlete_id} stands in line {first} too")
+            seen[newcomer.athlete_id] = number
+            newcomers.append(newcomer)
+    if faults:
+        for sentence in faults:
+            complaints.print(sentence, markup=False)
+        complaints.print("nothing was imported: mend these lines and import the file again")
+        raise typer.Exit(2)
+    return newcomers
+
+
+async def admit_newcomer(connection: Connection, cipher: Cipher, newcomer: Newcomer) -> bool:
+    """Store one athlete with tokens and thresholds, in the caller's transaction; returns whether he is new."""
+    is_new = await athletes.upsert(
+        connection, newcomer.athlete_id, name=newcomer.name, sex=newcomer.sex, scope=newcomer.scope
+    )
+    await store_tokens(
+        connection, cipher, newcomer.athlete_id, newcomer.refresh_token, newcomer.access_token, newcomer.expires_at
+    )
+    for kind in THRESHOLDS:
+        value = getattr(newcomer, kind)
+        if value is not None:
+            await athletes.set_threshold(
+                connection,
+                newcomer.athlete_id,
+                kind,
+                value,
+                method="imported",
+                effective_on=FROM_THE_BEGINNING,
+                evidence={"source": "athletes import"},
+            )
+    return is_new

@@ -1,0 +1,98 @@
+"""`domestique status`: what is going on, what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import typer
+
+from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
+from daemon.cli.output import console, print_json, print_table
+from daemon.clock import SystemClock
+from daemon.config import Settings
+from daemon.core import quota
+from daemon.core.health import Verdict
+from daemon.loops.pulse import Pulse
+from daemon.store import activities, athletes, jobs, ledgers
+from daemon.store.opening import Opened, window_lengths
+from daemon.web.health import as_json as check_as_json
+
+MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "failing": "[red]failing[/red]"}
+
+
+def status(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Show health, quota and queue. Exit status 1 where something is failing or the daemon does not run."""
+    settings = settings_from(config_path)
+    report = with_database(settings, lambda opened: _report(opened, settings))
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    if report["status"] == Verdict.FAILING.value or not report["daemon"]["running"]:
+        raise typer.Exit(1)
+
+
+async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
+    clock, lengths = SystemClock(), window_lengths(settings)
+    async with opened.database.connection() as connection:
+        entry = await ledgers.read(connection, settings.strava.client_id)
+        assert entry is not None  # opening the database made it
+        shut = quota.shut_until(entry.ledger, entry.read_at, lengths)
+        pulse = Pulse(opened.database, settings.strava.client_id, lengths, lambda: shut, clock)
+        await pulse.beat()
+        assert pulse.health is not None
+        return {
+            "status": pulse.health.verdict.value,
+            "daemon": await _daemon(settings),
+            "checks": [check_as_json(check) for check in pulse.health.checks],
+            "quota": [_usage(row) for row in pulse.health.measured.quota],
+            "athletes": await athletes.count_by_state(connection),
+            "activities": await activities.count_all(connection),
+            "jobs": await jobs.count_by_state(connection),
+            "dead_jobs": await jobs.list_dead(connection, 20),
+        }
+
+
+def _usage(row: quota.MeterUsage) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+
+
+async def _daemon(settings: Settings) -> dict[str, Any]:
+    """Ask the daemon itself, if one listens where the settings say."""
+    address = f"http://{settings.web.host}:{settings.web.port}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(f"{address}/health") as response,
+        ):
+            body = await response.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return {"running": False, "address": address, "says": type(error).__name__}
+    return {"running": True, "address": address, "says": body.get("status")}
+
+
+def _print(report: dict[str, Any]) -> None:
+    daemon = report["daemon"]
+    if daemon["running"]:
+        console.print(f"the daemon runs at {daemon['address']} and says: {daemon['says']}")
+    else:
+        console.print(
+            f"[red]no daemon answers at {daemon['address']}[/red]: start it with `domestique run`, or see its log"
+        )
+    console.print()
+    checks = [{**check, "status": MARKS[check["status"]]} for check in report["checks"]]
+    print_table(checks, {"name": "check", "status": "", "value": "now", "advice": "what to do"}, "no checks")
+    console.print()
+    headings = {"window": "window", "meter": "meter", "used": "used", "limit": "limit", "resets_at": "starts anew"}
+    print_table(report["quota"], headings, "no quota yet")
+    console.print()
+    counts = ", ".join(f"{count} {state}" for state, count in report["athletes"].items()) or "none yet"
+    console.print(f"athletes: {counts}; activities: {report['activities']['activities']},"
+                  f" {report['activities']['waiting']} waiting for streams")  # fmt: skip
+    headings = {"kind": "job", "state": "state", "jobs": "count", "oldest_run_at": "oldest"}
+    print_table(report["jobs"], headings, "no job is waiting")
+    if report["dead_jobs"]:
+        console.print()
+        headings = {"job_id": "dead job", "kind": "kind", "serial_key": "athlete", "outcome": "died of"}
+        print_table(report["dead_jobs"], headings, "")

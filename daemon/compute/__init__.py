@@ -1,0 +1,1 @@
+"""CPU work in one spawned process, so that the event loop never feels it."""

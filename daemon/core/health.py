@@ -1,0 +1,243 @@
+"""From measurements to health: every check has a threshold, a since, and a sentence that says what to do.
+
+`failing` means that the service does not do its job: an uptime monitor shall ring. `warning` is for the working
+day. This module refuses to measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from daemon.core.quota import MeterUsage, Wait
+
+UNFOLDED_FOR: Final = timedelta(seconds=60)
+RUNNABLE_FOR: Final = timedelta(minutes=10)
+LONGEST_LAG_SECONDS: Final = 1.0
+STALE_AFTER: Final = timedelta(seconds=30)
+
+
+class Verdict(StrEnum):
+    """How one check does; declared from best to worst."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one round of measuring found; counts and instants are None where the database did not answer."""
+
+    measured_at: datetime
+    database_error: str | None = None
+    settings_off: tuple[str, ...] = ()  # of fsync and full_page_writes
+    unfolded: int | None = None
+    oldest_unfolded_at: datetime | None = None
+    oldest_runnable_at: datetime | None = None
+    dead_jobs: int | None = None
+    needs_authorization: int | None = None
+    subscription_known: bool = True
+    loop_lag_seconds: float = 0.0
+    quota: tuple[MeterUsage, ...] = ()
+    shut: Wait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the health report; `since` is when the verdict last changed."""
+
+    name: str
+    verdict: Verdict
+    since: datetime
+    value: str
+    threshold: str
+    advice: str
+    holds_back_traffic: bool = False  # /readyz says no
+
+
+def judge(measured: Measured, before: Mapping[str, Check]) -> tuple[Check, ...]:
+    """Judge every check; `before` are the last checks by name, for `since`."""
+    checks: tuple[Check, ...] = (_database(measured), _durability(measured))
+    if measured.database_error is None:
+        checks += (
+            _inbox(measured),
+            _queue(measured),
+            _dead(measured),
+            _app(measured),
+            _quota(measured),
+            _subscription(measured),
+            _authorizations(measured),
+        )
+    checks += (_loop(measured),)
+    return tuple(_with_since(check, before.get(check.name), measured.measured_at) for check in checks)
+
+
+def _with_since(check: Check, before: Check | None, now: datetime) -> Check:
+    since = before.since if before is not None and before.verdict is check.verdict else now
+    return Check(
+        check.name, check.verdict, since, check.value, check.threshold, check.advice, check.holds_back_traffic
+    )
+
+
+def overall(checks: tuple[Check, ...]) -> Verdict:
+    """Return the worst verdict."""
+    order = list(Verdict)
+    return max((check.verdict for check in checks), key=order.index, default=Verdict.FAILING)
+
+
+def _check(
+    name: str,
+    measured: Measured,
+    bad: Verdict | None,
+    value: str,
+    threshold: str,
+    advice: str,
+    *,
+    holds_back: bool = False,
+) -> Check:
+    verdict = bad or Verdict.OK
+    return Check(
+        name,
+        verdict,
+        measured.measured_at,
+        value,
+        threshold,
+        advice if bad else "nothing to do",
+        holds_back and bad is Verdict.FAILING,
+    )
+
+
+def _database(measured: Measured) -> Check:
+    error = measured.database_error
+    return _check(
+        "database",
+        measured,
+        Verdict.FAILING if error else None,
+        error or "answers",
+        "answers within 2 s",
+        "start PostgreSQL or mend database.url; events are refused with 503 until then, and Strava repeats them",
+        holds_back=True,
+    )
+
+
+def _durability(measured: Measured) -> Check:
+    off = measured.settings_off
+    return _check(
+        "durability",
+        measured,
+        Verdict.FAILING if off else None,
+        f"{' and '.join(off)} off" if off else "fsync and full_page_writes are on",
+        "both on",
+        "turn them on in postgresql.conf and reload: without them a power cut loses acknowledged events",
+        holds_back=True,
+    )
+
+
+def _age(at: datetime | None, now: datetime) -> timedelta:
+    return now - at if at is not None else timedelta(0)
+
+
+def _inbox(measured: Measured) -> Check:
+    age = _age(measured.oldest_unfolded_at, measured.measured_at)
+    return _check(
+        "inbox",
+        measured,
+        Verdict.FAILING if age > UNFOLDED_FOR else None,
+        f"{measured.unfolded} events unfolded, the oldest for {age.total_seconds():.0f} s",
+        f"none older than {UNFOLDED_FOR.total_seconds():.0f} s",
+        "look in the log for events.not_folded; a restart folds them again, nothing is lost",
+    )
+
+
+def _queue(measured: Measured) -> Check:
+    age = _age(measured.oldest_runnable_at, measured.measured_at)
+    late = age > RUNNABLE_FOR and measured.shut is None
+    return _check(
+        "queue",
+        measured,
+        Verdict.FAILING if late else None,
+        f"the oldest runnable job waits for {max(0.0, age.total_seconds()):.0f} s",
+        f"{RUNNABLE_FOR.total_seconds():.0f} s, while there is quota",
+        "raise jobs.workers, or look in the log for job.retried: something slows every job down",
+    )
+
+
+def _dead(measured: Measured) -> Check:
+    count = measured.dead_jobs or 0
+    return _check(
+        "dead_jobs",
+        measured,
+        Verdict.WARNING if count else None,
+        f"{count} dead jobs",
+        "0",
+        "`domestique status` shows why they died; the log has the tracebacks (job.died)",
+    )
+
+
+def _app(measured: Measured) -> Check:
+    inactive = measured.shut is not None and measured.shut.inactive
+    return _check(
+        "strava_app",
+        measured,
+        Verdict.FAILING if inactive else None,
+        "Strava calls the app inactive" if inactive else "active",
+        "active",
+        "the app's owner needs a Strava subscription, or Strava has suspended the app: see strava.com/settings/api."
+        " One probe goes out every 15 minutes; nothing is lost meanwhile",
+    )
+
+
+def _quota(measured: Measured) -> Check:
+    spent = measured.shut is not None and not measured.shut.inactive
+    fullest = max(measured.quota, key=lambda row: row.used / max(1, row.limit), default=None)
+    value = "not known yet"
+    if fullest is not None:
+        value = f"{fullest.used} of {fullest.limit} this {fullest.window} ({fullest.meter})"
+    until = f"{measured.shut.until:%H:%M:%S} UTC" if measured.shut is not None else ""
+    return _check(
+        "quota",
+        measured,
+        Verdict.WARNING if spent else None,
+        value,
+        "not spent",
+        f"work goes on by itself at {until}; if it happens often, ask Strava for higher limits",
+    )
+
+
+def _subscription(measured: Measured) -> Check:
+    return _check(
+        "subscription",
+        measured,
+        None if measured.subscription_known else Verdict.WARNING,
+        "known" if measured.subscription_known else "not known",
+        "known",
+        "set strava.subscription_id once, so that events of another subscription can be told and ignored",
+    )
+
+
+def _authorizations(measured: Measured) -> Check:
+    count = measured.needs_authorization or 0
+    return _check(
+        "authorizations",
+        measured,
+        Verdict.WARNING if count else None,
+        f"{count} athletes need to connect again",
+        "0",
+        "`domestique athletes list` names them; ask them to connect again, their jobs wait",
+    )
+
+
+def _loop(measured: Measured) -> Check:
+    lag = measured.loop_lag_seconds
+    return _check(
+        "event_loop",
+        measured,
+        Verdict.FAILING if lag > LONGEST_LAG_SECONDS else None,
+        f"{lag * 1000:.0f} ms late",
+        f"{LONGEST_LAG_SECONDS * 1000:.0f} ms",
+        "the machine is overloaded, or something computes on the event loop: look at the CPU first",
+    )

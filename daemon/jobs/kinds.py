@@ -1,0 +1,14 @@
+"""Every kind of job by the name that its rows carry."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from daemon.jobs import erase_athlete, look_at_activity, look_at_athlete, look_at_streams
+from daemon.jobs.rooms import Rooms
+from daemon.store.jobs import Job
+
+KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
+    module.KIND: module.run for module in (look_at_activity, look_at_streams, look_at_athlete, erase_athlete)
+}

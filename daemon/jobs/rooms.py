@@ -1,0 +1,25 @@
+"""What every job may use: the rooms that `app` has furnished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.clock import Clock
+from daemon.compute.calculator import Calculator
+from daemon.limiter.gate import Gate
+from daemon.store.database import Database
+from daemon.strava.client import StravaClient
+from daemon.vault.tokens import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The adapters; `streams_days` is `retention.streams_days`."""
+
+    database: Database
+    strava: StravaClient
+    vault: Vault
+    gate: Gate
+    calculator: Calculator
+    clock: Clock
+    streams_days: float

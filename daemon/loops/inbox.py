@@ -1,0 +1,189 @@
+"""The inbox: bodies are stored by group commit before anybody is told 200, then folded into jobs.
+
+`accept` returns after the commit; everything that waits while a commit is under way goes into the next one, so
+that the database sees a few large inserts instead of many small ones. This module refuses to judge a body; it is
+parsed before it comes here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from daemon.clock import Clock
+from daemon.core.admission import Lane
+from daemon.core.errors import Retryable
+from daemon.core.events import Look, fold, parse
+from daemon.jobs import look_at_activity, look_at_athlete
+from daemon.store import apps, athletes, events, jobs
+from daemon.store.database import Connection, Database
+from daemon.store.events import Arrival
+from daemon.store.jobs import NewJob
+
+log = structlog.get_logger()
+
+MOST_WAITING: Final = 10_000  # beyond this, Strava's second attempt is the better buffer
+MOST_PER_COMMIT: Final = 1_000
+MOST_PER_FOLD: Final = 500
+COMMIT_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 1.0  # other daemons' events, and what a failed fold left behind
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many looks webhooks may cause in an hour in the live lane; the rest go to spare quota only."""
+
+    owner_looks_per_hour: int
+    looks_per_hour: int
+
+
+class Inbox:
+    """Stores arrivals; run `write` for as long as anything may arrive."""
+
+    def __init__(self, database: Database, on_stored: Callable[[], None]) -> None:
+        self._database = database
+        self._on_stored = on_stored
+        self._waiting: list[tuple[Arrival, asyncio.Future[bool]]] = []
+        self._arrived = asyncio.Event()
+
+    async def accept(self, arrival: Arrival) -> bool:
+        """Store one body durably; returns whether it was new. Raises Retryable where it is not stored.
+
+        A caller that gives up waiting leaves the body in the queue: stored late is better than not at all, and
+        a repeated delivery is recognised.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            raise Retryable("too many events are waiting to be stored")
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((arrival, stored))
+        self._arrived.set()
+        return await asyncio.shield(stored)
+
+    async def write(self) -> None:
+        """Commit what has come, again and again; on cancellation commit the rest first."""
+        try:
+            while True:
+                await self._arrived.wait()
+                await self._commit()
+        except asyncio.CancelledError:
+            while self._waiting:
+                await self._commit()
+            raise
+
+    async def _commit(self) -> None:
+        batch, self._waiting = self._waiting[:MOST_PER_COMMIT], self._waiting[MOST_PER_COMMIT:]
+        if not self._waiting:
+            self._arrived.clear()
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS), self._database.connection() as connection:
+                new_keys = await events.store_batch(connection, [arrival for arrival, _ in batch])
+        except (Retryable, TimeoutError) as error:
+            log.warning("webhook.not_stored", events=len(batch), reason=str(error) or "the commit took too long")
+            for _, stored in batch:
+                _fail(stored, Retryable("the event could not be stored"))
+            return
+        except BaseException:
+            for _, stored in batch:
+                _fail(stored, Retryable("the event may not have been stored"))
+            raise
+        for arrival, stored in batch:
+            if not stored.done():
+                stored.set_result(arrival.dedup_key in new_keys)
+            new_keys.discard(arrival.dedup_key)  # twins in one batch: only the first was new
+        self._on_stored()
+
+
+def _fail(stored: asyncio.Future[bool], error: Exception) -> None:
+    if not stored.done():
+        stored.set_exception(error)
+        stored.exception()  # its caller may have gone
+
+
+class Folding:
+    """Turns stored events into jobs; several daemons may do so side by side."""
+
+    def __init__(
+        self,
+        database: Database,
+        client_id: int,
+        budget: Budget,
+        clock: Clock,
+        on_queued: Callable[[], None],
+        *,
+        signatures_required: bool,
+    ) -> None:
+        self._database = database
+        self._client_id = client_id
+        self._budget = budget
+        self._clock = clock
+        self._on_queued = on_queued
+        self._signatures_required = signatures_required
+        self._stored = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that something was stored."""
+        self._stored.set()
+
+    async def run(self) -> None:
+        """Fold until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._stored.wait()
+            except TimeoutError:
+                pass
+            self._stored.clear()
+            try:
+                while await self.fold_once() == MOST_PER_FOLD:
+                    pass
+            except Retryable as error:
+                log.warning("events.not_folded", reason=str(error))
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def fold_once(self) -> int:
+        """Fold the oldest events in one transaction; returns how many."""
+        async with self._database.transaction() as connection:
+            unfolded = await events.lock_unfolded(connection, MOST_PER_FOLD)
+            if not unfolded:
+                return 0
+            read = [parse(stored.body) for stored in unfolded]
+            known = await athletes.known(connection, {event.owner_id for event in read})
+            subscription_id = await apps.subscription_id(connection, self._client_id)
+            trusted = [not self._signatures_required or stored.signature == "valid" for stored in unfolded]
+            folded = fold(read, trusted, known, subscription_id)
+            queued = await self._jobs(connection, folded.looks)
+            await jobs.enqueue(connection, queued)
+            await events.mark_folded(connection, [stored.event_id for stored in unfolded], folded.outcomes)
+        ignored = Counter(outcome for outcome in folded.outcomes if outcome != "folded")
+        log.info("events.folded", events=len(unfolded), jobs=len(queued), ignored=dict(ignored))
+        if queued:
+            self._on_queued()
+        return len(unfolded)
+
+    async def _jobs(self, connection: Connection, looks: Sequence[Look]) -> list[NewJob]:
+        """Give each look its lane: live within the budget, spare quota beyond it. Nothing is dropped."""
+        if not looks:
+            return []
+        now = self._clock.now()
+        asked = Counter(look.athlete_id for look in looks)
+        totals = await events.spend_budget(connection, {**asked, 0: len(looks)}, _hour(now))
+        flooded = totals[0] > self._budget.looks_per_hour
+        over = {owner for owner in asked if totals[owner] > self._budget.owner_looks_per_hour}
+        if over or flooded:
+            log.warning("webhook.over_budget", athletes=sorted(over)[:20], all=flooded)
+        return [
+            (look_at_athlete if look.activity_id is None else look_at_activity).new(
+                look, Lane.BACKFILL if flooded or look.athlete_id in over else Lane.LIVE, now
+            )
+            for look in looks
+        ]
+
+
+def _hour(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0)

@@ -1,0 +1,98 @@
+"""The pulse: measures every two seconds, judges, keeps the verdict for whoever asks, and feeds the watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from daemon.clock import Clock
+from daemon.core import quota
+from daemon.core.errors import DomestiqueError
+from daemon.core.health import STALE_AFTER, Check, Measured, Verdict, judge, overall
+from daemon.notify import notify
+from daemon.store import ledgers, vitals
+from daemon.store.database import Database
+
+log = structlog.get_logger()
+
+EVERY_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The last verdict; answering from it costs nothing."""
+
+    measured: Measured
+    checks: tuple[Check, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst of the checks."""
+        return overall(self.checks)
+
+
+class Pulse:
+    """Keeps `health` current; None before the first beat."""
+
+    def __init__(
+        self,
+        database: Database,
+        client_id: int,
+        lengths: quota.Lengths,
+        shut_reason: Callable[[], quota.Wait | None],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._client_id = client_id
+        self._lengths = lengths
+        self._shut_reason = shut_reason
+        self._clock = clock
+        self.health: Health | None = None
+
+    def is_stale(self) -> bool:
+        """Tell whether the last beat is too old to be believed."""
+        return self.health is None or self._clock.now() - self.health.measured.measured_at > STALE_AFTER
+
+    async def beat(self) -> None:
+        """Measure once."""
+        await self._beat(0.0)
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            slept_from = self._clock.elapsed_seconds()
+            await asyncio.sleep(EVERY_SECONDS)
+            await self._beat(max(0.0, self._clock.elapsed_seconds() - slept_from - EVERY_SECONDS))
+
+    async def _beat(self, lag_seconds: float) -> None:
+        measured = replace(await self._measure(), loop_lag_seconds=lag_seconds)
+        before = {check.name: check for check in self.health.checks} if self.health is not None else {}
+        self.health = Health(measured, judge(measured, before))
+        for check in self.health.checks:
+            known = before.get(check.name)
+            if (known.verdict if known is not None else Verdict.OK) is not check.verdict:
+                log.warning("health.changed", check=check.name, verdict=check.verdict.value, value=check.value)
+        worst = [check for check in self.health.checks if check.verdict is not Verdict.OK]
+        status = f"{worst[0].name}: {worst[0].value}; {worst[0].advice}" if worst else "all is well"
+        notify(f"STATUS={status}")
+        if measured.database_error is None:
+            notify("WATCHDOG=1")
+
+    async def _measure(self) -> Measured:
+        now = self._clock.now()
+        try:
+            async with asyncio.timeout(EVERY_SECONDS), self._database.connection() as connection:
+                found = await vitals.read(connection, self._client_id)
+                entry = await ledgers.read(connection, self._client_id)
+        except (DomestiqueError, TimeoutError) as error:
+            return Measured(measured_at=now, database_error=str(error) or "no answer within 2 s")
+        return Measured(
+            measured_at=now,
+            quota=quota.usage(entry.ledger, entry.read_at, self._lengths) if entry is not None else (),
+            shut=self._shut_reason(),
+            **found,
+        )

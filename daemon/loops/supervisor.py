@@ -1,0 +1,64 @@
+"""Owns every root task. One that ends unexpectedly ends the process, and the service manager starts it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Self
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class RootTaskEnded(Exception):
+    """A task that should run for as long as the process has ended."""
+
+
+class Supervisor:
+    """Starts root tasks by name; stops them in the reverse order, each one wholly before the next."""
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ended: asyncio.Future[str] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Get ready to start tasks."""
+        self._ended = asyncio.get_running_loop().create_future()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Cancel the tasks, last started first."""
+        for task in reversed(self._tasks):
+            task.cancel()
+            await asyncio.wait([task])
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` for as long as the process lives."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._done)
+        self._tasks.append(task)
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Return when `stop` is set; raises RootTaskEnded when a task ends by itself."""
+        assert self._ended is not None
+        ended = self._ended
+        stop_or_end = asyncio.ensure_future(stop.wait())
+        ended.add_done_callback(lambda _: stop_or_end.cancel())
+        try:
+            await stop_or_end
+        except asyncio.CancelledError:
+            if not ended.done():
+                stop_or_end.cancel()
+                raise
+        if ended.done():
+            raise RootTaskEnded(ended.result())
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        log.error("task.ended", task=task.get_name(), exc_info=error)
+        assert self._ended is not None
+        if not self._ended.done():
+            self._ended.set_result(f"{task.get_name()} ended: {error!r}")

@@ -1,0 +1,174 @@
+"""The worker: claims due jobs from open lanes, runs them side by side, settles whatever they end with.
+
+Lanes that the ledger holds shut are passed over at the claim, so work that waits for quota holds no worker and no
+lease. This module refuses to know what a job does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from daemon.core.errors import DomestiqueError, Retryable
+from daemon.core.settle import Death, Deferral, describe, settle
+from daemon.jobs.rooms import Rooms
+from daemon.store import jobs
+from daemon.store.jobs import Job, LeaseLost
+
+log = structlog.get_logger()
+
+POLL_SECONDS: Final = 1.0  # for jobs that other daemons queued, and for those whose time comes
+DRAIN_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much at once, how long a lease lasts unless renewed, and when to give up."""
+
+    workers: int
+    lease_seconds: float
+    max_attempts: int
+
+
+class Worker:
+    """Runs jobs until cancelled, then lets the running ones end."""
+
+    def __init__(
+        self, rooms: Rooms, kinds: Mapping[str, Callable[[Job, Rooms], Awaitable[None]]], work: Work
+    ) -> None:
+        self._rooms = rooms
+        self._kinds = kinds
+        self._work = work
+        self._running: dict[asyncio.Task[None], Job] = {}
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Say that there may be something to claim."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Claim and run; on cancellation stop claiming, give running jobs a few seconds, release the rest."""
+        try:
+            while True:
+                self._news.clear()
+                claimed = await self._claim()
+                if claimed < self._free() + claimed:
+                    await self._pause()
+        except asyncio.CancelledError:
+            await self._drain()
+            raise
+
+    async def renew_leases(self) -> None:
+        """Keep the leases of running jobs alive until cancelled."""
+        while True:
+            await asyncio.sleep(self._work.lease_seconds / 3)
+            held = list(self._running.values())
+            if not held:
+                continue
+            try:
+                async with self._rooms.database.connection() as connection:
+                    still_ours = await jobs.extend_leases(connection, held, self._work.lease_seconds)
+            except Retryable as error:
+                log.warning("leases.not_renewed", reason=str(error))
+                continue
+            for task, job in list(self._running.items()):
+                if job in held and job.job_id not in still_ours and not task.done():
+                    log.warning("job.lease_lost", job_id=job.job_id, kind=job.kind)
+                    task.cancel()
+
+    def _free(self) -> int:
+        return self._work.workers - len(self._running)
+
+    async def _claim(self) -> int:
+        if self._free() <= 0:
+            return 0
+        try:
+            async with self._rooms.database.connection() as connection:
+                claimed = await jobs.claim_due(
+                    connection, self._rooms.gate.open_lanes(), self._work.lease_seconds, self._free()
+                )
+        except Retryable as error:
+            log.warning("jobs.not_claimed", reason=str(error))
+            return 0
+        for job in claimed:
+            # Owned by this worker: awaited in _pause and in _drain, and its errors are all settled inside.
+            task = asyncio.get_running_loop().create_task(self._carry_out(job), name=f"job {job.job_id}")
+            self._running[task] = job
+            task.add_done_callback(self._ended)
+        return len(claimed)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._news.set()
+
+    async def _pause(self) -> None:
+        """Wait until something was queued, a job ended, or a second has passed."""
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    async def _carry_out(self, job: Job) -> None:
+        with structlog.contextvars.bound_contextvars(
+            job_id=job.job_id,
+            kind=job.kind,
+            **{"athlete_id": job.serial_key} if job.serial_key is not None else {},
+            **{"activity_id": job.payload["activity_id"]} if "activity_id" in job.payload else {},
+        ):
+            try:
+                await self._kinds[job.kind](job, self._rooms)
+            except LeaseLost as error:
+                log.warning("job.lease_lost", reason=str(error))
+            except asyncio.CancelledError:
+                await self._settle_surely(self._release(job))
+                raise
+            except Exception as error:
+                if not isinstance(error, DomestiqueError):
+                    log.exception("job.broke")
+                await self._settle_surely(self._settle(job, error))
+
+    async def _settle(self, job: Job, error: Exception) -> None:
+        decision = settle(error, job.attempts, self._work.max_attempts, self._rooms.clock.now(), random.random())
+        async with self._rooms.database.transaction() as connection:
+            match decision:
+                case Death(reason):
+                    await jobs.bury(connection, job, reason)
+                    log.error("job.died", attempts=job.attempts, reason=reason)
+                case Deferral(until, reason):
+                    await jobs.requeue(connection, job, until, reason, give_back=True)
+                    log.info("job.deferred", until=until, reason=reason)
+                case _:
+                    await jobs.requeue(connection, job, decision.at, decision.reason)
+                    log.warning("job.retried", again_at=decision.at, attempts=job.attempts, reason=decision.reason)
+
+    async def _release(self, job: Job) -> None:
+        async with self._rooms.database.transaction() as connection:
+            now = self._rooms.clock.now()
+            await jobs.requeue(connection, job, now, "the daemon was stopped", give_back=True)
+        log.info("job.released")
+
+    async def _settle_surely(self, settlement: Awaitable[None]) -> None:
+        """Settle although we may be cancelled; if the database is gone, the lease runs out and a sweep rescues."""
+        task = asyncio.ensure_future(settlement)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=DRAIN_SECONDS)
+            raise
+        except DomestiqueError as error:
+            log.warning("job.not_settled", reason=describe(error) if isinstance(error, Retryable) else str(error))
+
+    async def _drain(self) -> None:
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=DRAIN_SECONDS)

@@ -1,0 +1,1 @@
+"""Numbers in, numbers out: the training science, in numpy, without a clock or a socket."""

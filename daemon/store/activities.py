@@ -1,0 +1,115 @@
+"""Activities with their statistics, loads and streams, and the tombstones of those that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from daemon.core.look import Known, Shape
+from daemon.science.load import Load
+from daemon.science.statistics import Statistics
+from daemon.store.database import Connection, named_queries
+
+_queries: Final = named_queries("activities")
+_SHAPE: Final = tuple(Shape.__dataclass_fields__)
+_STATISTICS: Final = tuple(Statistics.__dataclass_fields__)
+
+
+async def known(connection: Connection, activity_id: int, athlete_id: int) -> Known | None:
+    """Return what a look has to know of an activity of this athlete's, or None where it was never stored."""
+    row = await _queries.known(connection, activity_id=activity_id, athlete_id=athlete_id)
+    if row is None:
+        return None
+    return Known(Shape(**{name: row[name] for name in _SHAPE}), row["streams_state"], row["version"])
+
+
+async def upsert(connection: Connection, columns: Mapping[str, Any], now: datetime) -> bool:
+    """Store an activity's detail (the table's columns by name); returns whether anything changed."""
+    return await _queries.upsert(connection, activity=dict(columns), now=now) is not None
+
+
+async def set_streams_state(connection: Connection, activity_id: int, state: str, now: datetime) -> None:
+    """Say `wanted`, `kept` or `none`."""
+    await _queries.set_streams_state(connection, activity_id=activity_id, state=state, now=now)
+
+
+async def get(connection: Connection, activity_id: int) -> dict[str, Any] | None:
+    """Return an activity's row."""
+    row = await _queries.get(connection, activity_id=activity_id)
+    return dict(row) if row is not None else None
+
+
+async def put_statistics(connection: Connection, activity_id: int, statistics: Statistics, now: datetime) -> None:
+    """Store the sufficient statistics over whatever was there."""
+    await _queries.put_statistics(connection, activity_id=activity_id, columns=statistics.columns(), now=now)
+
+
+async def statistics(connection: Connection, activity_id: int) -> Statistics | None:
+    """Return the stored statistics."""
+    row = await _queries.statistics(connection, activity_id=activity_id)
+    return Statistics.from_columns({name: row[name] for name in _STATISTICS}) if row is not None else None
+
+
+async def put_load(connection: Connection, activity_id: int, load: Load, now: datetime) -> bool:
+    """Store a load with all that explains it; returns whether it changed."""
+    row = await _queries.put_load(
+        connection,
+        activity_id=activity_id,
+        method=load.method,
+        raw=load.raw,
+        inputs=dict(load.inputs),
+        thresholds=dict(load.thresholds),
+        refused=dict(load.refused),
+        explanation=load.explanation,
+        version=load.version,
+        now=now,
+    )
+    return row is not None
+
+
+async def load(connection: Connection, activity_id: int) -> dict[str, Any] | None:
+    """Return an activity's load with method, inputs, thresholds and the refused methods."""
+    row = await _queries.load(connection, activity_id=activity_id)
+    return dict(row) if row is not None else None
+
+
+async def put_streams(connection: Connection, activity_id: int, body: bytes, now: datetime) -> None:
+    """Keep the compressed body of a streams answer, for as long as retention allows."""
+    await _queries.put_streams(connection, activity_id=activity_id, body=body, now=now)
+
+
+async def prune_streams(connection: Connection, before: datetime, most: int) -> int:
+    """Forget up to `most` raw streams from before an instant; returns how many."""
+    count: int = await _queries.prune_streams(connection, before=before, most=most)
+    return count
+
+
+async def bury(
+    connection: Connection, activity_id: int, athlete_id: int, reason: str, now: datetime
+) -> date | None:
+    """Delete what was held and leave a tombstone; returns the local day that lost a load, if one did."""
+    row = await _queries.bury(connection, activity_id=activity_id, athlete_id=athlete_id, reason=reason, now=now)
+    return row["local_start_at"].date() if row is not None else None
+
+
+async def unbury(connection: Connection, activity_id: int, athlete_id: int) -> None:
+    """Take the tombstone away: Strava shows the activity again."""
+    await _queries.unbury(connection, activity_id=activity_id, athlete_id=athlete_id)
+
+
+async def tombstone(connection: Connection, activity_id: int) -> dict[str, Any] | None:
+    """Return when and why an activity was buried."""
+    row = await _queries.tombstone(connection, activity_id=activity_id)
+    return dict(row) if row is not None else None
+
+
+async def list_newest(connection: Connection, athlete_id: int | None, most: int) -> list[dict[str, Any]]:
+    """Return the newest activities, of one athlete or of all, with method and load."""
+    rows = await _queries.list_newest(connection, athlete_id=athlete_id, most=most)
+    return [dict(row) for row in rows]
+
+
+async def count_all(connection: Connection) -> dict[str, int]:
+    """Return how many activities are stored and how many wait for streams."""
+    return dict(await _queries.count_all(connection))

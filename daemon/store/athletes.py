@@ -1,0 +1,112 @@
+"""Athletes, their turns at work, and their thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from daemon.store.database import Connection, named_queries
+
+_queries: Final = named_queries("athletes")
+
+
+async def upsert(
+    connection: Connection, athlete_id: int, *, name: str | None, sex: str | None, scope: Collection[str]
+) -> bool:
+    """Import or reconnect an athlete and let his jobs run; returns whether he is new."""
+    row = await _queries.upsert(connection, athlete_id=athlete_id, name=name, sex=sex, scope=sorted(scope))
+    await _queries.give_turn(connection, athlete_id=athlete_id)
+    is_new: bool = row["is_new"]
+    return is_new
+
+
+async def known(connection: Connection, athlete_ids: Collection[int]) -> frozenset[int]:
+    """Return which of these ids are athletes of ours."""
+    rows = await _queries.known(connection, athlete_ids=sorted(set(athlete_ids)))
+    return frozenset(row["athlete_id"] for row in rows)
+
+
+async def get(connection: Connection, athlete_id: int) -> dict[str, Any] | None:
+    """Return an athlete's row, or None."""
+    row = await _queries.get(connection, athlete_id=athlete_id)
+    return dict(row) if row is not None else None
+
+
+async def rest(
+    connection: Connection, athlete_id: int, reason: str, credentials_version: int, *, deauthorized: bool
+) -> bool:
+    """Mark an athlete `needs_authorization` and rest his jobs, if those credentials are still the stored ones."""
+    row = await _queries.rest(
+        connection,
+        athlete_id=athlete_id,
+        reason=reason,
+        deauthorized=deauthorized,
+        credentials_version=credentials_version,
+    )
+    return row is not None
+
+
+async def wake(connection: Connection, athlete_id: int) -> None:
+    """Let a resting athlete's jobs run again."""
+    await _queries.wake(connection, athlete_id=athlete_id)
+
+
+async def list_all(connection: Connection) -> list[dict[str, Any]]:
+    """Return every athlete with the number of activities and the newest start."""
+    return [dict(row) for row in await _queries.list_all(connection)]
+
+
+async def count_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many athletes are in each state."""
+    return {row["state"]: row["athletes"] for row in await _queries.count_by_state(connection)}
+
+
+async def dirty_fitness(connection: Connection, athlete_id: int, from_on: date) -> None:
+    """Mark fitness to be computed again from a local day on."""
+    await _queries.dirty_fitness(connection, athlete_id=athlete_id, from_on=from_on)
+
+
+async def deauthorized_before(connection: Connection, before: datetime) -> list[int]:
+    """Return athletes who took their authorization back before an instant and have not come back."""
+    rows = await _queries.deauthorized_before(connection, before=before)
+    return [row["athlete_id"] for row in rows]
+
+
+async def lock_deauthorized(connection: Connection, athlete_id: int) -> datetime | None:
+    """Return since when an athlete is deauthorized, holding his row; None where he has come back."""
+    row = await _queries.lock_deauthorized(connection, athlete_id=athlete_id)
+    return row["deauthorized_at"] if row is not None else None
+
+
+async def erase(connection: Connection, athlete_id: int) -> None:
+    """Delete an athlete with everything that hangs on him."""
+    await _queries.erase(connection, athlete_id=athlete_id)
+
+
+async def set_threshold(
+    connection: Connection,
+    athlete_id: int,
+    kind: str,
+    value: float,
+    *,
+    method: str,
+    effective_on: date,
+    evidence: Mapping[str, Any],
+) -> None:
+    """Store one threshold from a local day on; `kind` ftp (W), lthr, max_hr, resting_hr (bpm)."""
+    await _queries.set_threshold(
+        connection,
+        athlete_id=athlete_id,
+        kind=kind,
+        value=value,
+        method=method,
+        effective_on=effective_on,
+        evidence=dict(evidence),
+    )
+
+
+async def thresholds_in_force(connection: Connection, athlete_id: int, on_day: date) -> dict[str, dict[str, Any]]:
+    """Return, by kind, the value, method and threshold_id in force on a local day."""
+    rows = await _queries.thresholds_in_force(connection, athlete_id=athlete_id, on_day=on_day)
+    return {row["kind"]: dict(row) for row in rows}

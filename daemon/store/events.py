@@ -1,0 +1,77 @@
+"""The inbox: events as they came, each once, until they are folded into jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from daemon.store.database import Connection, named_queries
+
+_queries: Final = named_queries("events")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One accepted body on its way into the inbox; `signature` says valid, invalid or absent, None if unread."""
+
+    dedup_key: bytes
+    received_at: datetime
+    body: bytes
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """A stored body that waits to be folded."""
+
+    event_id: int
+    body: bytes
+    signature: str | None
+
+
+async def store_batch(connection: Connection, arrivals: Sequence[Arrival]) -> set[bytes]:
+    """Store many bodies in one statement; returns the dedup keys that were new."""
+    ordered = sorted(arrivals, key=lambda arrival: arrival.dedup_key)
+    rows = await _queries.store_batch(
+        connection,
+        dedup_keys=[arrival.dedup_key for arrival in ordered],
+        received_ats=[arrival.received_at for arrival in ordered],
+        bodies=[arrival.body for arrival in ordered],
+        signatures=[arrival.signature for arrival in ordered],
+    )
+    return {row["dedup_key"] for row in rows}
+
+
+async def lock_unfolded(connection: Connection, most: int) -> list[Unfolded]:
+    """Take the oldest unfolded events that no other daemon holds, until the transaction ends."""
+    return [Unfolded(**row) for row in await _queries.lock_unfolded(connection, most=most)]
+
+
+async def mark_folded(connection: Connection, event_ids: Sequence[int], outcomes: Sequence[str]) -> None:
+    """Say what became of each event."""
+    await _queries.mark_folded(connection, event_ids=event_ids, outcomes=outcomes)
+
+
+async def spend_budget(
+    connection: Connection, looks_by_owner: Mapping[int, int], hour_at: datetime
+) -> dict[int, int]:
+    """Count looks that webhooks cause, per owner (0 = all) within the hour; returns the new totals."""
+    owners = sorted(looks_by_owner)
+    rows = await _queries.spend_budget(
+        connection, owner_ids=owners, looks=[looks_by_owner[owner] for owner in owners], hour_at=hour_at
+    )
+    return {row["owner_id"]: row["looks"] for row in rows}
+
+
+async def summary(connection: Connection) -> dict[str, Any]:
+    """Return how many events are unfolded and since when the oldest waits."""
+    return dict(await _queries.summary(connection))
+
+
+async def prune(connection: Connection, before: datetime, most: int) -> int:
+    """Forget up to `most` folded events from before an instant, and the budgets of those hours."""
+    count: int = await _queries.prune(connection, before=before, most=most)
+    await _queries.prune_budgets(connection, before=before)
+    return count

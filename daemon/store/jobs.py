@@ -1,0 +1,155 @@
+"""The queue: one row per job, one statement per change. The SQL says why each is safe under concurrency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from daemon.core.admission import Lane
+from daemon.core.errors import DomestiqueError
+from daemon.store.database import Connection, named_queries
+
+_queries: Final = named_queries("jobs")
+
+
+class LeaseLost(DomestiqueError):
+    """Another worker has this job by now: roll back, settle nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to queue; `serial_key` is the athlete, for work on his data."""
+
+    kind: str
+    lane: Lane
+    dedup_key: str
+    run_at: datetime
+    serial_key: int | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    lookback_seconds: int | None = None
+    asks_strava: bool = True
+    while_resting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job; `token` fences everything that settles it, `attempts` counts this one too."""
+
+    job_id: int
+    kind: str
+    lane: Lane
+    serial_key: int | None
+    dedup_key: str
+    payload: Mapping[str, Any]
+    lookback_seconds: int | None
+    attempts: int
+    token: UUID
+    queued_at: datetime
+
+
+async def enqueue(connection: Connection, jobs: Iterable[NewJob]) -> list[int]:
+    """Queue jobs, each merged into its queued twin; the keys must differ from each other. Returns job ids."""
+    ordered = sorted(jobs, key=lambda job: job.dedup_key)
+    if not ordered:
+        return []
+    rows = await _queries.enqueue(
+        connection,
+        kinds=[job.kind for job in ordered],
+        lanes=[job.lane.value for job in ordered],
+        serial_keys=[job.serial_key for job in ordered],
+        dedup_keys=[job.dedup_key for job in ordered],
+        payloads=[dict(job.payload) for job in ordered],
+        lookbacks=[job.lookback_seconds for job in ordered],
+        asks_strava=[job.asks_strava for job in ordered],
+        while_resting=[job.while_resting for job in ordered],
+        run_ats=[job.run_at for job in ordered],
+    )
+    return [row["job_id"] for row in rows]
+
+
+async def claim_due(connection: Connection, lanes: Sequence[Lane], lease_seconds: float, most: int) -> list[Job]:
+    """Take up to `most` due jobs of these lanes, at most one per athlete, never one of an athlete at work."""
+    rows = await _queries.claim_due(
+        connection, lanes=[lane.value for lane in lanes], lease_seconds=lease_seconds, most=most
+    )
+    return [Job(**{**row, "lane": Lane(row["lane"])}) for row in rows]
+
+
+async def extend_leases(connection: Connection, jobs: Sequence[Job], lease_seconds: float) -> set[int]:
+    """Keep jobs for `lease_seconds` more from now; returns the ids that are still ours."""
+    rows = await _queries.extend_leases(
+        connection,
+        job_ids=[job.job_id for job in jobs],
+        tokens=[job.token for job in jobs],
+        lease_seconds=lease_seconds,
+    )
+    return {row["job_id"] for row in rows}
+
+
+async def complete(connection: Connection, job: Job, outcome: str) -> None:
+    """Settle a job as done, in the transaction that holds its results; raises LeaseLost."""
+    row = await _queries.complete(connection, job_id=job.job_id, token=job.token, outcome=outcome)
+    _held(row, job)
+
+
+async def bury(connection: Connection, job: Job, reason: str) -> None:
+    """Settle a job as dead, visible and revivable; raises LeaseLost."""
+    row = await _queries.bury(connection, job_id=job.job_id, token=job.token, outcome=reason)
+    _held(row, job)
+
+
+async def requeue(
+    connection: Connection, job: Job, run_at: datetime, reason: str, *, give_back: bool = False
+) -> None:
+    """Put a job back, merged into a follow-up where one waits; `give_back` undoes the attempt."""
+    row = await _queries.requeue(
+        connection, job_id=job.job_id, token=job.token, run_at=run_at, outcome=reason, give_back=give_back
+    )
+    _held(row, job)
+
+
+def _held(row: object, job: Job) -> None:
+    if row is None:
+        raise LeaseLost(f"job {job.job_id} ({job.kind}) was taken over by another worker")
+
+
+async def rescue_expired(connection: Connection, max_attempts: int) -> tuple[int, int]:
+    """Queue again what died with its worker, bury what died too often; returns both counts."""
+    buried = await _queries.bury_expired(connection, max_attempts=max_attempts)
+    rescued = await _queries.rescue_expired(connection, max_attempts=max_attempts)
+    return len(rescued), len(buried)
+
+
+async def revive(connection: Connection, job_id: int) -> bool:
+    """Queue a dead job again by hand; False where it is not dead."""
+    return await _queries.revive(connection, job_id=job_id) is not None
+
+
+async def next_due(connection: Connection) -> datetime | None:
+    """Return when the next queued job may run."""
+    due: datetime | None = await _queries.next_due(connection)
+    return due
+
+
+async def count_by_state(connection: Connection) -> list[dict[str, Any]]:
+    """Return kind, state, jobs and oldest_run_at for all that is not done."""
+    return [dict(row) for row in await _queries.count_by_state(connection)]
+
+
+async def list_dead(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """Return the newest dead jobs with what they died of."""
+    return [dict(row) for row in await _queries.list_dead(connection, most=most)]
+
+
+async def prune(connection: Connection, before: datetime, most: int) -> int:
+    """Forget up to `most` jobs that were done before an instant; returns how many."""
+    count: int = await _queries.prune(connection, before=before, most=most)
+    return count
+
+
+async def forget_athlete(connection: Connection, athlete_id: int, but_job_id: int) -> None:
+    """Drop every other job on an athlete's data, for his erasure."""
+    await _queries.forget_athlete(connection, athlete_id=athlete_id, but_job_id=but_job_id)

@@ -1,0 +1,63 @@
+"""News in the order of commits; written in the transaction that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from daemon.store.database import Connection, named_queries
+
+_queries: Final = named_queries("outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a reader has read: a transaction id and an id within it."""
+
+    transaction_id: str = "0"
+    news_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One piece of news; `position` is where the reader goes on."""
+
+    position: Position
+    topic: str
+    athlete_id: int | None
+    body: Mapping[str, Any]
+    written_at: datetime
+
+
+async def write(connection: Connection, topic: str, athlete_id: int | None, body: Mapping[str, Any]) -> None:
+    """Write one piece of news in the caller's transaction."""
+    await _queries.write(connection, topic=topic, athlete_id=athlete_id, body=dict(body))
+
+
+async def end(connection: Connection) -> Position:
+    """Return the position from which only later news is read."""
+    return Position(await _queries.horizon(connection), 0)
+
+
+async def read_after(connection: Connection, position: Position, most: int) -> list[News]:
+    """Read news after a position, oldest first, never skipping a slow commit."""
+    rows = await _queries.read_after(
+        connection, transaction_id=position.transaction_id, news_id=position.news_id, most=most
+    )
+    return [
+        News(
+            Position(row["transaction_id"], row["news_id"]),
+            row["topic"],
+            row["athlete_id"],
+            row["body"],
+            row["written_at"],
+        )
+        for row in rows
+    ]
+
+
+async def prune(connection: Connection, before: datetime) -> None:
+    """Forget news from before an instant."""
+    await _queries.prune(connection, before=before)

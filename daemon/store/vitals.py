@@ -1,0 +1,16 @@
+"""What health is judged from, in one round trip."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from daemon.store.database import Connection, named_queries
+
+_queries: Final = named_queries("vitals")
+
+
+async def read(connection: Connection, client_id: int) -> dict[str, Any]:
+    """Return the database's part of `core.health.Measured`, by field name."""
+    found = dict(await _queries.read(connection, client_id=client_id))
+    found["settings_off"] = tuple(found["settings_off"])
+    return found

@@ -1,0 +1,1 @@
+"""All that knows Strava: `wire` for its language, `client` for its sockets."""

@@ -1,0 +1,1 @@
+"""Tokens: sealed at rest, refreshed by one process at a time."""

@@ -1,0 +1,215 @@
+"""Access tokens on demand: refreshed by one process at a time, stored before use, retried once after a 401.
+
+A refresh may rotate the refresh token, and the old one is dead at once. So the lock that makes us the only
+refresher is held on a connection of its own, the start of a refresh is remembered before the token leaves the
+house, and what comes back is stored even if we are being shut down. This module refuses to erase anybody: a dead
+token rests the athlete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+from pydantic import SecretStr
+
+from daemon.clock import Clock
+from daemon.core.errors import AccessTokenRejected, Retryable, Revoked
+from daemon.store import athletes, credentials
+from daemon.store.database import Connection, Database
+from daemon.strava.wire import TokenAnswer
+from daemon.vault.cipher import Cipher
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+MARGIN: Final = timedelta(minutes=5)  # a token must outlive the longest call
+STORE_FOR_SECONDS: Final = 60.0
+SETTLE_DELAYS_SECONDS: Final = (0.5, 1.5, 3.0)  # until a refresh elsewhere must have been stored
+
+
+class Refresher(Protocol):
+    """Where refreshes are sent."""
+
+    async def refresh(self, refresh_token: SecretStr) -> TokenAnswer:
+        """Trade a refresh token; raises Revoked where it is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token in the clear, and the version of the credentials that it came from."""
+
+    secret: SecretStr
+    version: int
+
+
+class Vault:
+    """Gives every caller a token that works, or Revoked."""
+
+    def __init__(self, database: Database, refresher: Refresher, cipher: Cipher, clock: Clock) -> None:
+        self._database = database
+        self._refresher = refresher
+        self._cipher = cipher
+        self._clock = clock
+
+    async def call(self, athlete_id: int, send: Callable[[SecretStr], Awaitable[T]]) -> T:
+        """Call `send` with a token; after a 401 refresh and call once more, then Revoked."""
+        token = await self._token(athlete_id)
+        try:
+            return await send(token.secret)
+        except AccessTokenRejected:
+            token = await self._refreshed(athlete_id, token.version)
+        try:
+            return await send(token.secret)
+        except AccessTokenRejected as error:
+            reason = "Strava refused a token that it had just issued"
+            await self._rest(athlete_id, reason, token.version)
+            raise Revoked(reason) from error
+
+    async def prove(self, athlete_id: int, send: Callable[[SecretStr], Awaitable[T]]) -> bool:
+        """Find out whether the athlete still allows us: refresh, then `send` once with the fresh token.
+
+        Where Strava refuses either, the athlete rests as *deauthorized*, and False is returned.
+        """
+        async with self._database.connection() as connection:
+            sealed = await credentials.read(connection, athlete_id)
+        if sealed is None:
+            return False
+        version = sealed.version
+        try:
+            token = await self._refreshed(athlete_id, version)
+            version = token.version
+            await send(token.secret)
+        except (Revoked, AccessTokenRejected):
+            await self._rest(athlete_id, "the athlete took the authorization back", version, deauthorized=True)
+            return False
+        return True
+
+    async def _token(self, athlete_id: int) -> AccessToken:
+        async with self._database.connection() as connection:
+            sealed = await credentials.read(connection, athlete_id)
+        if sealed is None:
+            raise Revoked(f"athlete {athlete_id} is not connected")
+        if self._lasts(sealed):
+            return self._opened(athlete_id, sealed)
+        return await self._refreshed(athlete_id, sealed.version)
+
+    def _lasts(self, sealed: credentials.Sealed) -> bool:
+        return sealed.expires_at is not None and sealed.expires_at - self._clock.now() > MARGIN
+
+    def _opened(self, athlete_id: int, sealed: credentials.Sealed) -> AccessToken:
+        assert sealed.access_token is not None  # a CHECK couples it to expires_at
+        return AccessToken(self._cipher.open(athlete_id, "access_token", sealed.access_token), sealed.version)
+
+    async def _refreshed(self, athlete_id: int, stale_version: int) -> AccessToken:
+        """Return a token newer than `stale_version`, refreshed here or by whoever held the lock before."""
+        async with credentials.refreshing(self._database, athlete_id) as lock:
+            sealed = await credentials.read(lock, athlete_id)
+            if sealed is None:
+                raise Revoked(f"athlete {athlete_id} is not connected")
+            if sealed.version != stale_version and self._lasts(sealed):
+                return self._opened(athlete_id, sealed)
+            # On the lock's own connection: if that is gone, so is the lock, and nothing is sent.
+            if not await credentials.begin_refresh(lock, athlete_id, sealed.version):
+                raise Retryable(f"athlete {athlete_id} reconnected during a refresh")
+            return await _unbroken(self._exchange(athlete_id, sealed))
+
+    async def _exchange(self, athlete_id: int, sealed: credentials.Sealed) -> AccessToken:
+        refresh_token = self._cipher.open(athlete_id, "refresh_token", sealed.refresh_token)
+        try:
+            answer = await self._refresher.refresh(refresh_token)
+        except Revoked:
+            return await self._refused(athlete_id, sealed)
+        version = await self._store(athlete_id, sealed.version, answer)
+        log.info("token.refreshed", athlete_id=athlete_id, expires_at=answer.expires_at)
+        return AccessToken(answer.access_token, version)
+
+    async def _store(self, athlete_id: int, version: int, answer: TokenAnswer) -> int:
+        """Store what came back, whatever it takes: the old refresh token is dead already."""
+        refresh_token = self._cipher.seal(athlete_id, "refresh_token", answer.refresh_token)
+        access_token = self._cipher.seal(athlete_id, "access_token", answer.access_token)
+        new_version: int | None = None
+        give_up_at = self._clock.elapsed_seconds() + STORE_FOR_SECONDS
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    new_version = await credentials.finish_refresh(
+                        connection,
+                        athlete_id,
+                        version,
+                        refresh_token=refresh_token,
+                        access_token=access_token,
+                        expires_at=answer.expires_at,
+                    )
+                    if new_version is not None:
+                        await athletes.wake(connection, athlete_id)  # what Strava renews, it authorizes
+                break
+            except Retryable as error:
+                if self._clock.elapsed_seconds() > give_up_at:
+                    raise
+                log.warning("token.store_failed", athlete_id=athlete_id, reason=str(error))
+                await asyncio.sleep(0.5)
+        if new_version is None:
+            raise Retryable(f"athlete {athlete_id} reconnected during a refresh")
+        return new_version
+
+    async def _refused(self, athlete_id: int, sealed: credentials.Sealed) -> AccessToken:
+        """Believe a refusal only if nobody else's refresh turns up meanwhile."""
+        for delay_seconds in SETTLE_DELAYS_SECONDS:
+            async with self._database.connection() as connection:
+                again = await credentials.read(connection, athlete_id)
+            if again is not None and again.version != sealed.version and self._lasts(again):
+                return self._opened(athlete_id, again)
+            if sealed.refresh_began_at is None:
+                break  # no other refresh was under way: no reason to wait
+            await asyncio.sleep(delay_seconds)
+        reason = "Strava refused the refresh token"
+        if sealed.refresh_began_at is not None:
+            reason += f"; a refresh had been cut off at {sealed.refresh_began_at:%Y-%m-%d %H:%M:%S} UTC"
+        await self._rest(athlete_id, reason, sealed.version)
+        raise Revoked(reason)
+
+    async def _rest(self, athlete_id: int, reason: str, version: int, *, deauthorized: bool = False) -> None:
+        async with self._database.transaction() as connection:
+            rested = await athletes.rest(connection, athlete_id, reason, version, deauthorized=deauthorized)
+            await credentials.drop_refresh_mark(connection, athlete_id, version)
+        if rested:
+            log.warning("athlete.needs_authorization", athlete_id=athlete_id, reason=reason)
+
+
+async def store_tokens(
+    connection: Connection,
+    cipher: Cipher,
+    athlete_id: int,
+    refresh_token: SecretStr,
+    access_token: SecretStr | None = None,
+    expires_at: datetime | None = None,
+) -> None:
+    """Seal and store tokens from an import or a consent, in the caller's transaction.
+
+    An access token without `expires_at` is left out: the first call then refreshes.
+    """
+    sealed_access = None
+    if access_token is not None and expires_at is not None:
+        sealed_access = cipher.seal(athlete_id, "access_token", access_token)
+    await credentials.put(
+        connection,
+        athlete_id,
+        cipher.seal(athlete_id, "refresh_token", refresh_token),
+        sealed_access,
+        expires_at if sealed_access is not None else None,
+    )
+
+
+async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Finish `work` even if the caller is cancelled; the cancellation is then passed on."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,64 @@
+"""The HTTP server: routes, JSON errors, no access log (it would print the webhook's secret path)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from daemon.core.errors import Permanent
+
+log = structlog.get_logger()
+
+SHUTDOWN_SECONDS = 3.0  # Strava is answered within 1.5 s
+
+
+def application(routes: Iterable[web.RouteDef]) -> web.Application:
+    """Return the application that serves these routes."""
+    app = web.Application(middlewares=[_plain_errors], client_max_size=64 * 1024)
+    app.add_routes(list(routes))
+    return app
+
+
+@web.middleware
+async def _plain_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.content_type == "application/json":
+            raise
+        return web.json_response({"error": error.reason.lower()}, status=error.status, headers=_allow(error))
+    except Exception:
+        log.exception("request.broke", method=request.method)
+        return web.json_response({"error": "internal error; the log says more"}, status=500)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _allow(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve until the context is left; yields the address. Raises Permanent where the port cannot be had."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise Permanent(
+                f"cannot listen on {host}:{port} ({error.strerror}): is another daemon running?"
+                " See web.host and web.port."
+            ) from error
+        bound_host, bound_port = runner.addresses[0][:2]
+        yield f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,135 @@
+"""Strava's webhook: the handshake, and events that are durable before they are acknowledged.
+
+The path carries a secret. An event that is well formed is stored whoever it names; whether it is foreign or of an
+unknown athlete is decided later, so that every sender sees the same answer after the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+from pydantic import SecretStr
+
+from daemon.clock import Clock
+from daemon.core.errors import Retryable
+from daemon.core.events import MalformedEvent, parse
+from daemon.core.signature import verify
+from daemon.loops.inbox import Inbox
+from daemon.store.events import Arrival
+
+log = structlog.get_logger()
+
+LARGEST_BODY: Final = 64 * 1024
+ANSWER_WITHIN_SECONDS: Final = 1.5  # Strava waits 2 s: https://developers.strava.com/docs/webhooks/
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What Strava knows of us; `signing_key` None means that signatures are not looked at."""
+
+    path: SecretStr
+    verify_token: SecretStr
+    signing_key: SecretStr | None
+
+
+class Webhook:
+    """The two handlers of one path."""
+
+    def __init__(self, inbox: Inbox, secrets: Secrets, clock: Clock) -> None:
+        self._inbox = inbox
+        self._secrets = secrets
+        self._clock = clock
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what the server shall route here."""
+        return [
+            web.get("/webhook/{secret}", self.handshake, allow_head=False),
+            web.post("/webhook/{secret}", self.receive),
+        ]
+
+    async def handshake(self, request: web.Request) -> web.Response:
+        """Echo the challenge while the subscription is being created."""
+        self._check_path(request)
+        challenge = request.query.get("hub.challenge", "")
+        token = request.query.get("hub.verify_token", "")
+        if request.query.get("hub.mode") != "subscribe" or not _same(token, self._secrets.verify_token):
+            log.warning("webhook.handshake_refused")
+            raise web.HTTPForbidden(text='{"error":"hub.mode or hub.verify_token is wrong"}',
+                                    content_type="application/json")  # fmt: skip
+        log.info("webhook.handshake_answered")
+        return web.json_response({"hub.challenge": challenge})
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer 200 once the event is durable; 503 makes Strava try again."""
+        self._check_path(request)
+        received_at = self._clock.now()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+                body = await _read(request)
+                event = parse(body)
+                arrival = Arrival(event.dedup_key, received_at, body, self._signature(request, body))
+                is_new = await self._inbox.accept(arrival)
+        except MalformedEvent as error:
+            log.warning("webhook.malformed", reason=str(error))
+            return _refusal(400, f"not an event: {error}")
+        except _TooLarge:
+            log.warning("webhook.too_large", most=LARGEST_BODY)
+            return _refusal(413, f"more than {LARGEST_BODY} bytes", close=True)
+        except TimeoutError:
+            log.warning("webhook.too_slow", seconds=ANSWER_WITHIN_SECONDS)
+            return _refusal(503, "not stored in time; send it again", close=True)
+        except Retryable as error:
+            log.warning("webhook.refused", reason=str(error))
+            return _refusal(503, "not stored; send it again")
+        log.info(
+            "webhook.stored" if is_new else "webhook.repeated",
+            object_type=event.object_type,
+            aspect_type=event.aspect_type,
+            activity_id=event.object_id if event.object_type == "activity" else None,
+            athlete_id=event.owner_id,
+            signature=arrival.signature,
+        )
+        return web.json_response({"status": "stored"})
+
+    def _check_path(self, request: web.Request) -> None:
+        if not _same(request.match_info["secret"], self._secrets.path):
+            log.warning("webhook.wrong_secret")
+            raise web.HTTPNotFound(text='{"error":"not found"}', content_type="application/json")
+
+    def _signature(self, request: web.Request, body: bytes) -> str | None:
+        key = self._secrets.signing_key
+        if key is None:
+            return None
+        return verify(request.headers.get("X-Strava-Signature"), body, key.get_secret_value().encode())
+
+
+class _TooLarge(Exception):
+    pass
+
+
+async def _read(request: web.Request) -> bytes:
+    """Read the body in bounded pieces: neither a false length nor a compressed bomb gets past the limit."""
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise _TooLarge
+    body = bytearray()
+    async for piece in request.content.iter_chunked(16 * 1024):
+        body += piece
+        if len(body) > LARGEST_BODY:
+            raise _TooLarge
+    return bytes(body)
+
+
+def _same(given: str, expected: SecretStr) -> bool:
+    return hmac.compare_digest(given.encode(errors="replace"), expected.get_secret_value().encode())
+
+
+def _refusal(status: int, reason: str, *, close: bool = False) -> web.Response:
+    response = web.json_response({"error": reason}, status=status)
+    if close:
+        response.force_close()
+    return response

@@ -1,0 +1,39 @@
+-- name: store_batch(dedup_keys, received_ats, bodies, signatures)
+-- The group commit. Callers sort by dedup_key: two batches with the same duplicates then wait in one order and
+-- cannot deadlock. Returns the keys that were new.
+INSERT INTO events (dedup_key, received_at, body, signature)
+SELECT * FROM unnest(:dedup_keys::bytea[], :received_ats::timestamptz[], :bodies::bytea[], :signatures::text[])
+ON CONFLICT (dedup_key) DO NOTHING
+RETURNING dedup_key;
+
+-- name: lock_unfolded(most)
+-- Several daemons fold side by side: each takes rows that no other holds, and holds them until it commits.
+SELECT event_id, body, signature FROM events WHERE folded_at IS NULL
+ORDER BY event_id LIMIT :most::integer FOR UPDATE SKIP LOCKED;
+
+-- name: mark_folded(event_ids, outcomes)!
+UPDATE events SET folded_at = now(), outcome = done.outcome
+FROM unnest(:event_ids::bigint[], :outcomes::text[]) AS done (event_id, outcome)
+WHERE events.event_id = done.event_id;
+
+-- name: spend_budget(owner_ids, looks, hour_at)
+-- Counts looks per owner and hour, owner 0 standing for all; returns the totals. Callers sort by owner.
+INSERT INTO webhook_budgets AS b (owner_id, hour_at, looks)
+SELECT owner_id, :hour_at::timestamptz, looks FROM unnest(:owner_ids::bigint[], :looks::integer[]) AS u (owner_id, looks)
+ON CONFLICT (owner_id, hour_at) DO UPDATE SET looks = b.looks + excluded.looks
+RETURNING owner_id, looks;
+
+-- name: summary()^
+SELECT count(*)::bigint AS unfolded, min(received_at) AS oldest_at FROM events WHERE folded_at IS NULL;
+
+-- name: prune(before, most)$
+WITH old AS (
+    SELECT event_id FROM events WHERE folded_at < :before::timestamptz ORDER BY event_id LIMIT :most::integer
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM events WHERE event_id IN (SELECT event_id FROM old) RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: prune_budgets(before)!
+DELETE FROM webhook_budgets WHERE hour_at < :before::timestamptz;

@@ -1,0 +1,187 @@
+-- name: enqueue(kinds, lanes, serial_keys, dedup_keys, payloads, lookbacks, asks_strava, while_resting, run_ats)
+-- Coalesces with a queued twin: earliest instant, highest lane, widest lookback, newest payload, attempts anew.
+-- A running twin does not match the partial index, so exactly one follow-up queues behind it.
+-- Callers sort by dedup_key: two batches then lock in one order and cannot deadlock.
+INSERT INTO jobs AS j (kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at)
+SELECT * FROM unnest(
+    :kinds::text[], :lanes::lane[], :serial_keys::bigint[], :dedup_keys::text[], :payloads::jsonb[],
+    :lookbacks::integer[], :asks_strava::boolean[], :while_resting::boolean[], :run_ats::timestamptz[])
+ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
+    lane = LEAST(j.lane, excluded.lane),
+    run_at = LEAST(j.run_at, excluded.run_at),
+    lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
+    payload = j.payload || excluded.payload,
+    while_resting = j.while_resting OR excluded.while_resting,
+    attempts = 0
+RETURNING j.job_id;
+
+-- name: claim_due(lanes, lease_seconds, most)
+-- One statement. SKIP LOCKED on jobs alone lets two daemons start two jobs of one athlete, because each sees a
+-- snapshot from before the other's commit. The turn is therefore a row: it is locked, re-read after the lock
+-- (READ COMMITTED checks job_id IS NULL again on the newest version), and marked. Nothing here waits for a lock.
+WITH heads AS MATERIALIZED (
+    SELECT j.job_id, j.serial_key, j.lane, j.run_at
+    FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
+    WHERE j.state = 'queued' AND j.run_at <= now()
+      AND (j.lane = ANY(:lanes::lane[]) OR NOT j.asks_strava)
+      AND (j.serial_key IS NULL OR (t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
+    ORDER BY j.lane, j.run_at, j.job_id
+    LIMIT :most::integer * 8
+), firsts AS MATERIALIZED (
+    SELECT DISTINCT ON (coalesce(serial_key, -job_id)) job_id
+    FROM heads ORDER BY coalesce(serial_key, -job_id), lane, run_at, job_id
+), locked AS MATERIALIZED (
+    SELECT j.job_id, j.serial_key
+    FROM jobs j
+    WHERE j.job_id IN (SELECT job_id FROM firsts) AND j.state = 'queued'
+    ORDER BY j.lane, j.run_at, j.job_id
+    LIMIT :most::integer
+    FOR UPDATE SKIP LOCKED
+), free AS MATERIALIZED (
+    SELECT t.athlete_id
+    FROM turns t
+    WHERE t.athlete_id IN (SELECT serial_key FROM locked) AND t.job_id IS NULL
+    FOR UPDATE SKIP LOCKED
+), chosen AS MATERIALIZED (
+    SELECT job_id, serial_key FROM locked
+    WHERE serial_key IS NULL OR serial_key IN (SELECT athlete_id FROM free)
+), taken AS (
+    UPDATE turns SET job_id = chosen.job_id FROM chosen WHERE turns.athlete_id = chosen.serial_key
+)
+UPDATE jobs SET state = 'running', attempts = attempts + 1, token = gen_random_uuid(),
+    lease_until = now() + make_interval(secs => :lease_seconds::double precision)
+FROM chosen WHERE jobs.job_id = chosen.job_id
+RETURNING jobs.job_id, kind, lane::text AS lane, jobs.serial_key, dedup_key, payload, lookback_seconds, attempts,
+    token, queued_at;
+
+-- name: extend_leases(job_ids, tokens, lease_seconds)
+-- The heartbeat of running jobs; a job that was rescued meanwhile does not match its token and is left alone.
+UPDATE jobs SET lease_until = now() + make_interval(secs => :lease_seconds::double precision)
+FROM unnest(:job_ids::bigint[], :tokens::uuid[]) AS held (job_id, token)
+WHERE jobs.job_id = held.job_id AND jobs.token = held.token
+RETURNING jobs.job_id;
+
+-- name: complete(job_id, token, outcome)^
+-- Fenced: no row comes back where the lease was lost, and the caller rolls everything back.
+WITH settled AS (
+    UPDATE jobs SET state = 'done', settled_at = now(), outcome = :outcome, token = NULL, lease_until = NULL
+    WHERE job_id = :job_id AND token = :token RETURNING job_id, serial_key
+), freed AS (
+    UPDATE turns SET job_id = NULL FROM settled
+    WHERE turns.athlete_id = settled.serial_key AND turns.job_id = settled.job_id
+)
+SELECT job_id FROM settled;
+
+-- name: bury(job_id, token, outcome)^
+WITH settled AS (
+    UPDATE jobs SET state = 'dead', settled_at = now(), outcome = :outcome, token = NULL, lease_until = NULL
+    WHERE job_id = :job_id AND token = :token RETURNING job_id, serial_key
+), freed AS (
+    UPDATE turns SET job_id = NULL FROM settled
+    WHERE turns.athlete_id = settled.serial_key AND turns.job_id = settled.job_id
+)
+SELECT job_id FROM settled;
+
+-- name: requeue(job_id, token, run_at, outcome, give_back)^
+-- Back to queued, where a follow-up may be queued already: the row leaves and comes back through the same
+-- conflict clause as any other, so it merges into the follow-up or keeps its own id.
+WITH gone AS (
+    DELETE FROM jobs WHERE job_id = :job_id AND token = :token RETURNING *
+), freed AS (
+    UPDATE turns SET job_id = NULL FROM gone
+    WHERE turns.athlete_id = gone.serial_key AND turns.job_id = gone.job_id
+)
+INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
+    attempts, outcome, queued_at)
+SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting,
+    :run_at::timestamptz, attempts - CASE WHEN :give_back::boolean THEN 1 ELSE 0 END, :outcome::text, queued_at
+FROM gone
+ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
+    lane = LEAST(j.lane, excluded.lane),
+    run_at = LEAST(j.run_at, excluded.run_at),
+    lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
+    payload = excluded.payload || j.payload,
+    while_resting = j.while_resting OR excluded.while_resting,
+    attempts = GREATEST(j.attempts, excluded.attempts)
+RETURNING j.job_id;
+
+-- name: rescue_expired(max_attempts)
+-- Jobs whose worker died: back to queued, merged as in requeue. Rows another rescuer holds are skipped; of twins
+-- one is taken now and the next at the next sweep.
+WITH expired AS MATERIALIZED (
+    SELECT job_id, dedup_key FROM jobs
+    WHERE state = 'running' AND lease_until < now() AND attempts < :max_attempts::integer
+    ORDER BY job_id LIMIT 500 FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM jobs WHERE job_id IN (SELECT DISTINCT ON (dedup_key) job_id FROM expired ORDER BY dedup_key, job_id)
+    RETURNING *
+), freed AS (
+    UPDATE turns SET job_id = NULL FROM gone
+    WHERE turns.athlete_id = gone.serial_key AND turns.job_id = gone.job_id
+)
+INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
+    attempts, outcome, queued_at)
+SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), attempts,
+    'its worker died', queued_at
+FROM gone
+ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
+    lane = LEAST(j.lane, excluded.lane),
+    run_at = LEAST(j.run_at, excluded.run_at),
+    lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
+    payload = excluded.payload || j.payload,
+    while_resting = j.while_resting OR excluded.while_resting,
+    attempts = GREATEST(j.attempts, excluded.attempts)
+RETURNING j.job_id;
+
+-- name: bury_expired(max_attempts)
+-- A job that took its worker down too often.
+WITH expired AS MATERIALIZED (
+    SELECT job_id FROM jobs
+    WHERE state = 'running' AND lease_until < now() AND attempts >= :max_attempts::integer
+    ORDER BY job_id LIMIT 500 FOR UPDATE SKIP LOCKED
+), settled AS (
+    UPDATE jobs SET state = 'dead', settled_at = now(), token = NULL, lease_until = NULL,
+        outcome = 'its worker died at every attempt'
+    WHERE job_id IN (SELECT job_id FROM expired) RETURNING job_id, serial_key
+), freed AS (
+    UPDATE turns SET job_id = NULL FROM settled
+    WHERE turns.athlete_id = settled.serial_key AND turns.job_id = settled.job_id
+)
+SELECT job_id FROM settled;
+
+-- name: revive(job_id)^
+-- A dead job queued again by hand; merged where its twin is queued already.
+WITH gone AS (
+    DELETE FROM jobs WHERE job_id = :job_id AND state = 'dead' RETURNING *
+)
+INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
+    queued_at)
+SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), queued_at FROM gone
+ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
+    lane = LEAST(j.lane, excluded.lane), run_at = LEAST(j.run_at, excluded.run_at), attempts = 0
+RETURNING j.job_id;
+
+-- name: next_due()$
+-- The instant at which the next queued job may run, so that an idle worker can sleep until then.
+SELECT min(run_at) FROM jobs WHERE state = 'queued';
+
+-- name: count_by_state()
+SELECT kind, state, count(*)::bigint AS jobs, min(run_at) AS oldest_run_at FROM jobs
+WHERE state IN ('queued', 'running', 'dead') GROUP BY kind, state ORDER BY kind, state;
+
+-- name: list_dead(most)
+SELECT job_id, kind, serial_key, payload, attempts, outcome, settled_at FROM jobs
+WHERE state = 'dead' ORDER BY settled_at DESC LIMIT :most::integer;
+
+-- name: prune(before, most)$
+-- In small batches, so that no sweep holds many rows or bloats the log.
+WITH old AS (
+    SELECT job_id FROM jobs WHERE state = 'done' AND settled_at < :before::timestamptz LIMIT :most::integer
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM old) RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: forget_athlete(athlete_id, but_job_id)!
+DELETE FROM jobs WHERE serial_key = :athlete_id AND job_id <> :but_job_id;

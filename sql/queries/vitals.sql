@@ -1,0 +1,11 @@
+-- name: read(client_id)^
+SELECT
+    ARRAY(SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name)
+        AS settings_off,
+    (SELECT count(*) FROM events WHERE folded_at IS NULL)::bigint AS unfolded,
+    (SELECT min(received_at) FROM events WHERE folded_at IS NULL) AS oldest_unfolded_at,
+    (SELECT min(j.run_at) FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
+        WHERE j.state = 'queued' AND (j.while_resting OR t.resting IS NOT TRUE)) AS oldest_runnable_at,
+    (SELECT count(*) FROM jobs WHERE state = 'dead')::bigint AS dead_jobs,
+    (SELECT count(*) FROM athletes WHERE state = 'needs_authorization')::bigint AS needs_authorization,
+    EXISTS (SELECT 1 FROM apps WHERE client_id = :client_id AND subscription_id IS NOT NULL) AS subscription_known;

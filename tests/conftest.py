@@ -1,0 +1,1 @@
+"""Fixtures that every suite shares, and where the outside data lies."""
