@@ -5,13 +5,14 @@ Refuses to know what the fields mean.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
 
 Value = TypeVar("Value")
+Word = TypeVar("Word", bound=str)
 
 
 class BadAsk(Exception):
@@ -49,6 +50,15 @@ class Asked:
             return default
         return self._checked(name, kind, value)
 
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a whole number between two bounds; the default need not lie between them."""
+        value = self.maybe(name, int)
+        if value is None:
+            return default
+        if not least <= value <= most:
+            raise BadAsk(f"{name} must be between {least} and {most}")
+        return value
+
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Return a field that is true or false."""
         value = self.maybe(name, bool)
@@ -59,12 +69,15 @@ class Asked:
         value = self._body.get(name)
         return None if value is None else self._checked(name, kind, value)
 
-    def one_of(self, name: str, choices: Collection[str], default: str) -> str:
+    def one_of(self, name: str, choices: Sequence[Word], default: Word) -> Word:
         """Return a field that is one of these words."""
-        value = self.take(name, str, default)
-        if value not in choices:
-            raise BadAsk(f"{name} must be one of {', '.join(choices)}")
-        return value
+        value = self.maybe(name, str)
+        if value is None:
+            return default
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise BadAsk(f"{name} must be one of {', '.join(choices)}")
 
     @staticmethod
     def _checked(name: str, kind: type[Value], value: Any) -> Value:

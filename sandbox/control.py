@@ -19,18 +19,20 @@ from sandbox.answers import answer
 from sandbox.asked import Asked, BadAsk
 from sandbox.options import Limits
 from sandbox.push import Manner
+from sandbox.quirks import Quirks
 from sandbox.quota import MeterName
+from sandbox.recording import Streams
 from sandbox.sessions import KIND_OF_SPORT, KINDS, SHAPES, SPORT_OF_KIND, Session, perform
 from sandbox.strava import STRAVA, FakeStrava, Serving
-from sandbox.switches import ANY
+from sandbox.switches import ANY, API, API_ENDPOINTS
 from sandbox.switches import KINDS as FAULT_KINDS
 from sandbox.tokens import FULL_SCOPE
-from sandbox.world import Activity, Athlete, Draw
+from sandbox.world import Activity, Athlete, Draw, Unready
 
-ENDPOINTS = (
-    ANY, "athlete", "zones", "activities", "activity", "streams", "token", "revoke", "deauthorize",
-    "push_subscriptions",
-)  # fmt: skip
+ENDPOINTS = (API, ANY, *sorted(API_ENDPOINTS), "token", "revoke", "deauthorize", "push_subscriptions")
+UNREADY: tuple[Unready, ...] = ("empty", "missing")
+LAST_START = 4_102_444_800  # the year 2100
+MOST_AT_ONCE = 100_000
 EVENT_FIELDS = ("event", "event_repeat", "event_delay")
 SERVING_FIELDS = ("visible_after", "streams_ready_after", "streams_until_ready", "private", "detail", "streams")
 SESSION_FIELDS = ("athlete_id", "template", "kind", "sport_type", "shape", "duration", "seed", "start_at", "name")
@@ -39,6 +41,16 @@ SESSION_FIELDS = ("athlete_id", "template", "kind", "sport_type", "shape", "dura
 def _path_id(request: web.Request) -> int:
     text = request.match_info["id"]
     return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def _number(request: web.Request, name: str, default: float) -> float:
+    try:
+        value = float(request.query.get(name, default))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadAsk(f"{name} must be a number")
+    return value
 
 
 def _athlete(strava: FakeStrava, athlete_id: int) -> Athlete:
@@ -55,8 +67,15 @@ def _activity(strava: FakeStrava, activity_id: int) -> Activity:
     return activity
 
 
-def _manner(asked: Asked) -> Manner:
-    return Manner(asked.take("event_repeat", int, 1), asked.take("event_delay", float, 0.0))
+def _manner(asked: Asked, repeat: str = "event_repeat", delay: str = "event_delay") -> Manner:
+    return Manner(asked.whole(repeat, 1, 1, MOST_AT_ONCE), asked.take(delay, float, 0.0))
+
+
+def _streams(asked: Asked) -> Streams | None:
+    given = asked.maybe("streams", dict)
+    if given is not None and not all(isinstance(values, list) for values in given.values()):
+        raise BadAsk("streams are lists by key")
+    return given
 
 
 async def healthz(_request: web.Request) -> web.Response:
@@ -72,11 +91,8 @@ async def counts(request: web.Request) -> web.Response:
 
 async def requests(request: web.Request) -> web.Response:
     """GET /sandbox/requests?last=100: the newest requests, one by one."""
-    try:
-        last = int(request.query.get("last", "100"))
-    except ValueError:
-        raise BadAsk("last must be a number") from None
-    return answer(request.app[STRAVA].journal.newest(max(last, 1)))
+    last = _number(request, "last", 100)
+    return answer(request.app[STRAVA].journal.newest(max(int(last), 1)))
 
 
 def _athlete_report(strava: FakeStrava, athlete: Athlete) -> dict[str, Any]:
@@ -139,15 +155,13 @@ def _drawn(strava: FakeStrava, asked: Asked, athlete: Athlete) -> tuple[int, Dra
     now = int(strava.clock.now())
     if "template" in asked:
         drawn = _template(strava, asked.take("template", str, "")).draw()
-        start_at = asked.take("start_at", int, now - drawn.elapsed_seconds)
+        start_at = asked.whole("start_at", now - drawn.elapsed_seconds, 0, LAST_START)
         recording = replace(drawn, start_at=start_at, name=asked.take("name", str, drawn.name))
         return start_at, lambda: recording
     kind = asked.one_of("kind", KINDS, KIND_OF_SPORT.get(asked.take("sport_type", str, "Ride"), "strength"))
     sport_type = asked.take("sport_type", str, SPORT_OF_KIND[kind])
-    duration = asked.take("duration", int, 3600)
-    if not 60 <= duration <= 86_400:
-        raise BadAsk("duration must be between 60 and 86400 seconds")
-    start_at = asked.take("start_at", int, now - duration)
+    duration = asked.whole("duration", 3_600, 60, 86_400)
+    start_at = asked.whole("start_at", now - duration, 0, LAST_START)
     session = Session(
         seed=abs(asked.take("seed", int, start_at)),
         kind=kind,
@@ -176,14 +190,13 @@ async def create_activity(request: web.Request) -> web.Response:
     asked = await Asked.of(request, *SESSION_FIELDS, *SERVING_FIELDS, *EVENT_FIELDS)
     athlete = _athlete(strava, asked.take("athlete_id", int, next(iter(strava.world.athletes), -1)))
     start_at, draw = _drawn(strava, asked, athlete)
-    unready = asked.one_of("streams_until_ready", ("empty", "missing"), "empty")
     private = asked.flag("private")
     serving = Serving(
         visible_after=asked.take("visible_after", float, 0.0),
         streams_ready_after=asked.take("streams_ready_after", float, 0.0),
-        streams_until_ready="missing" if unready == "missing" else "empty",
+        streams_until_ready=asked.one_of("streams_until_ready", UNREADY, "empty"),
         changes=({"private": True, "visibility": "only_me"} if private else {}) | asked.take("detail", dict, {}),
-        streams=asked.maybe("streams", dict),
+        streams=_streams(asked),
     )
     activity = strava.add(athlete.id, start_at, draw, serving)
     sent = strava.announce(activity, "create", {}, _manner(asked)) if asked.flag("event", default=True) else []
@@ -202,7 +215,7 @@ async def edit_activity(request: web.Request) -> web.Response:
     for name, kind in (("name", str), ("sport_type", str), ("private", bool)):
         if name in asked:
             changes[name] = asked.maybe(name, kind)
-    updates = strava.edit(activity, changes, asked.maybe("streams", dict))
+    updates = strava.edit(activity, changes, _streams(asked))
     wanted = asked.flag("event", default=True) and updates
     sent = strava.announce(activity, "update", updates, _manner(asked)) if wanted else []
     return answer({"id": activity.id, "updates": updates, "events": [one.id for one in sent]})
@@ -220,13 +233,9 @@ async def delete_activity(request: web.Request) -> web.Response:
 async def events(request: web.Request) -> web.Response:
     """GET /sandbox/events?after=0&settled=SECONDS: every delivery; `settled` waits until none is under way."""
     strava = request.app[STRAVA]
-    try:
-        after = int(request.query.get("after", "0"))
-        seconds = float(request.query.get("settled", "0"))
-    except ValueError:
-        raise BadAsk("after and settled must be numbers") from None
-    settled = await strava.push.settle(seconds) if math.isfinite(seconds) and seconds > 0 else None
-    return answer({"settled": settled, "events": strava.push.report(after)})
+    seconds = _number(request, "settled", 0)
+    settled = await strava.push.settle(seconds) if seconds > 0 else None
+    return answer({"settled": settled, "events": strava.push.report(int(_number(request, "after", 0)))})
 
 
 async def send_event(request: web.Request) -> web.Response:
@@ -235,8 +244,8 @@ async def send_event(request: web.Request) -> web.Response:
     asked = await Asked.of(request, "body", "text", "repeat", "delay")
     body = asked.maybe("body", dict)
     raw = orjson.dumps(body) if body is not None else asked.take("text", str, "").encode()
-    manner = Manner(asked.take("repeat", int, 1), asked.take("delay", float, 0.0))
-    return answer({"events": [delivery.id for delivery in strava.push.send(raw, manner)]}, 202)
+    sent = strava.push.send(raw, _manner(asked, "repeat", "delay"))
+    return answer({"events": [delivery.id for delivery in sent]}, 202)
 
 
 async def show_faults(request: web.Request) -> web.Response:
@@ -250,10 +259,10 @@ async def switch_fault(request: web.Request) -> web.Response:
     asked = await Asked.of(request, "endpoint", "kind", "count", "rate", "athlete_id", "seconds", "requests")
     kind = asked.one_of("kind", (*FAULT_KINDS, "foreign_use"), "error_500")
     if kind == "foreign_use":
-        strava.quota.charge_foreign(strava.clock.now(), asked.take("requests", int, 1))
+        strava.quota.charge_foreign(strava.clock.now(), asked.whole("requests", 1, 0, 10**9))
         return answer(strava.quota.report(strava.clock.now()), 201)
     switch = strava.switches.switch_on(
-        endpoint=asked.one_of("endpoint", ENDPOINTS, ANY),
+        endpoint=asked.one_of("endpoint", ENDPOINTS, API),
         kind=kind,
         count=asked.maybe("count", int),
         rate=asked.take("rate", float, 1.0),
@@ -282,21 +291,25 @@ async def settings(request: web.Request) -> web.Response:
     strava = request.app[STRAVA]
     asked = await Asked.of(
         request, "overall_limits", "read_limits", "quarter_seconds", "day_seconds", "clock_offset",
-        "error_bodies", "after_alone", "short_pages", "lost_event_rate",
+        "error_bodies", "after_alone", "usage_shown", "short_pages", "lost_event_rate",
     )  # fmt: skip
     names: tuple[tuple[MeterName, str], ...] = (("overall", "overall_limits"), ("read", "read_limits"))
     wished = {meter: _limits(asked.maybe(field, list)) for meter, field in names}
     limits = {meter: limit for meter, limit in wished.items() if limit is not None}
-    strava.quota.resize(limits, asked.maybe("quarter_seconds", int), asked.maybe("day_seconds", int))
+    # A length of 0 keeps the one in force.
+    lengths = [asked.whole(name, 0, 1, 10**7) for name in ("quarter_seconds", "day_seconds")]
+    # Everything is read before anything changes: half a mistaken call must not take hold.
+    now = strava.quirks
+    strava.quirks = Quirks(
+        error_bodies=asked.one_of("error_bodies", ("modern", "recorded"), now.error_bodies),
+        after_alone=asked.one_of("after_alone", ("newest_first", "oldest_first"), now.after_alone),
+        usage_shown=asked.one_of("usage_shown", ("at_arrival", "at_answer"), now.usage_shown),
+        short_pages=asked.flag("short_pages", default=now.short_pages),
+        lost_event_rate=asked.take("lost_event_rate", float, now.lost_event_rate),
+    )
     strava.clock.offset_seconds = asked.take("clock_offset", float, strava.clock.offset_seconds)
-    quirks = strava.quirks
-    bodies = asked.one_of("error_bodies", ("modern", "recorded"), quirks.error_bodies)
-    order = asked.one_of("after_alone", ("newest_first", "oldest_first"), quirks.after_alone)
-    quirks.error_bodies = "recorded" if bodies == "recorded" else "modern"
-    quirks.after_alone = "oldest_first" if order == "oldest_first" else "newest_first"
-    quirks.short_pages = asked.flag("short_pages", default=quirks.short_pages)
-    quirks.lost_event_rate = asked.take("lost_event_rate", float, quirks.lost_event_rate)
-    return answer(asdict(quirks) | {"clock_offset": strava.clock.offset_seconds, "now": strava.clock.now()})
+    strava.quota.resize(limits, *lengths)
+    return answer(asdict(strava.quirks) | {"clock_offset": strava.clock.offset_seconds, "now": strava.clock.now()})
 
 
 async def rides(request: web.Request) -> web.Response:

@@ -160,7 +160,7 @@ def _ascent(altitude: list[float]) -> float:
     return float(climbs[climbs > 0].sum())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def draw(session: Session) -> Recording:
     """Draw a session; remembered for a while, because detail and streams are asked for together."""
     random = np.random.default_rng([session.seed, session.moving_seconds])

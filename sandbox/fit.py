@@ -86,18 +86,25 @@ def _first(fields: Fields, *names: str) -> float | None:
     return None
 
 
-def _messages(path: Path) -> dict[str, list[Fields]]:
+def _messages(path: Path) -> tuple[dict[str, list[Fields]], list[str]]:
+    """Return the messages by name, and what went wrong after the last of them."""
     # Imported here: a sandbox without --rides needs no FIT decoder, neither installed nor loaded.
     import fitdecode  # noqa: PLC0415
 
     heard: dict[str, list[Fields]] = {name: [] for name in HEARD}
-    with fitdecode.FitReader(
-        str(path), check_crc=fitdecode.CrcCheck.DISABLED, error_handling=fitdecode.ErrorHandling.IGNORE
-    ) as reader:
-        for frame in reader:
-            if isinstance(frame, fitdecode.FitDataMessage) and frame.name in HEARD:
-                heard[frame.name].append({field.name: field.value for field in frame.fields})
-    return heard
+    try:
+        with fitdecode.FitReader(
+            str(path), check_crc=fitdecode.CrcCheck.DISABLED, error_handling=fitdecode.ErrorHandling.IGNORE
+        ) as reader:
+            for frame in reader:
+                if isinstance(frame, fitdecode.FitDataMessage) and frame.name in HEARD:
+                    heard[frame.name].append({field.name: field.value for field in frame.fields})
+    except Exception as error:  # a broken file may break the decoder anywhere
+        problem = f"{type(error).__name__}: {error}"
+        if not heard["record"]:
+            raise UnreadableRide(problem) from error
+        return heard, [f"stopped reading at {problem}"]
+    return heard, []
 
 
 def _whole(value: float | None) -> int | None:
@@ -190,15 +197,12 @@ def _session(heard: Mapping[str, list[Fields]]) -> tuple[Fields, list[str]]:
     if not instants:
         raise UnreadableRide("neither a session nor a record in it: not a FIT activity")
     elapsed = (instants[-1] - instants[0]).total_seconds()
-    return {"start_time": instants[0], "total_elapsed_time": elapsed}, ["no session: the file was cut short"]
+    return {"start_time": instants[0], "total_elapsed_time": elapsed}, ["no session: told from its records"]
 
 
 def read_fit(path: Path) -> FitRide:
     """Read one FIT file. Raises UnreadableRide with the reason."""
-    try:
-        heard = _messages(path)
-    except Exception as error:  # a broken file may break the decoder anywhere
-        raise UnreadableRide(f"{type(error).__name__}: {error}") from error
+    heard, problems = _messages(path)
     session, notes = _session(heard)
     started = session.get("start_time")
     if not isinstance(started, datetime):
@@ -209,6 +213,8 @@ def read_fit(path: Path) -> FitRide:
     )
     sport_type, trainer = _sport(session)
     elapsed = _first(session, "total_elapsed_time") or 0.0
+    streams = _streams(heard["record"], start_at)
+    covered = [metres for metres in streams.get("distance", ()) if metres is not None]
     recording = Recording(
         name=path.stem.replace("-", " ").replace("_", " ").capitalize(),
         sport_type=sport_type,
@@ -216,11 +222,11 @@ def read_fit(path: Path) -> FitRide:
         zone=_zone(activity, session),
         elapsed_seconds=round(elapsed),
         moving_seconds=round(_first(session, "total_timer_time") or elapsed),
-        distance_metres=_first(session, "total_distance") or 0.0,
+        distance_metres=_first(session, "total_distance") or (covered[-1] if covered else 0.0),
         ascent_metres=_first(session, "total_ascent") or 0.0,
         calories=_first(session, "total_calories"),
-        streams=_streams(heard["record"], start_at),
+        streams=streams,
         trainer=trainer,
         device_name=_device_name(heard),
     )
-    return FitRide(recording, _device(session, zones, profile), tuple(notes))
+    return FitRide(recording, _device(session, zones, profile), (*problems, *notes))

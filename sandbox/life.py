@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from functools import partial
 
 from sandbox.push import Manner
@@ -54,10 +55,10 @@ class Life:
         if not connected:
             return
         athlete, now = draw.choice(connected), int(strava.clock.now())
-        session = plan_session(athlete, draw.getrandbits(32), now)
-        # It has just ended: pauses included, an athlete uploads within minutes.
-        start_at = now - perform(session).elapsed_seconds - draw.randint(20, 300)
-        session = plan_session(athlete, session.seed, start_at)
+        planned = plan_session(athlete, draw, now)
+        # It has just ended, pauses included: athletes upload within minutes.
+        start_at = now - perform(planned).elapsed_seconds - draw.randint(20, 300)
+        session = replace(planned, start_at=start_at)
         late = LATE_SECONDS if draw.random() < LATE_STREAMS_SHARE else 0.0
         activity = strava.add(athlete.id, start_at, partial(perform, session), Serving(streams_ready_after=late))
         self._uploaded.append(activity.id)

@@ -72,8 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--sign-key", metavar="KEY", help="sign events in X-Strava-Signature with this key")
     add("--client-id", type=int, default=12345, help="the app's id (default: %(default)s)")
     add("--client-secret", default="sandbox-secret", help="the app's secret (default: %(default)s)")
-    add("--overall-limits", type=_limits, default=Limits(600, 30_000), metavar="QUARTER,DAY")
-    add("--read-limits", type=_limits, default=Limits(600, 30_000), metavar="QUARTER,DAY")
+    for meter in ("overall", "read"):
+        add(
+            f"--{meter}-limits",
+            type=_limits,
+            default=Limits(600, 30_000),
+            metavar="QUARTER,DAY",
+            help=f"what the {meter} meter allows (default: 600,30000)",
+        )
     add("--quarter-seconds", type=int, default=900, help="length of the short window (default: %(default)s)")
     add("--day-seconds", type=int, default=86_400, help="length of the long window (default: %(default)s)")
     add("--clock-offset", type=float, default=0.0, help="seconds by which its clock is ahead of this machine's")

@@ -15,5 +15,6 @@ class Quirks:
 
     error_bodies: Literal["modern", "recorded"] = "modern"
     after_alone: Literal["newest_first", "oldest_first"] = "newest_first"
+    usage_shown: Literal["at_arrival", "at_answer"] = "at_arrival"
     short_pages: bool = False
     lost_event_rate: float = 0.0

@@ -118,10 +118,8 @@ class Quota:
         for meter in self.meters.values():
             meter.take_foreign(now, requests)
 
-    def resize(
-        self, limits: Mapping[MeterName, Limits], quarter_seconds: int | None, day_seconds: int | None
-    ) -> None:
-        """Change limits or window lengths while running, as Strava changes limits."""
+    def resize(self, limits: Mapping[MeterName, Limits], quarter_seconds: int, day_seconds: int) -> None:
+        """Change limits or window lengths (0: keep) while running, as Strava changes limits."""
         for name, limit in limits.items():
             self.meters[name].quarter.limit, self.meters[name].day.limit = limit.quarter, limit.day
         for meter in self.meters.values():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 STREAM_KEYS = (
     "time",
@@ -51,8 +51,14 @@ class Zone:
 
     @classmethod
     def named(cls, name: str, at: int) -> Zone:
-        """Return a zone of the tz database; the label carries the standard offset, also in summer."""
-        instant = datetime.fromtimestamp(at, UTC).astimezone(_zone_info(name))
+        """Return a zone of the tz database; the label carries the standard offset, also in summer.
+
+        On a machine without the tz database everybody lives in UTC.
+        """
+        try:
+            instant = datetime.fromtimestamp(at, UTC).astimezone(_zone_info(name))
+        except ZoneInfoNotFoundError:
+            return cls.fixed(0)
         offset, saving = instant.utcoffset(), instant.dst()
         total = int(offset.total_seconds()) if offset else 0
         standard = total - (int(saving.total_seconds()) if saving else 0)

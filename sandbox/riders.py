@@ -78,9 +78,8 @@ def invent_athletes(count: int, seed: int) -> Iterator[Athlete]:
         )
 
 
-def plan_session(athlete: Athlete, seed: int, start_at: int) -> Session:
+def plan_session(athlete: Athlete, draw: random.Random, start_at: int) -> Session:
     """Plan whatever this athlete might do at this instant."""
-    draw = random.Random(f"{seed}/session/{athlete.id}/{start_at}")
     kind = draw.choices(KINDS, KIND_WEIGHTS)[0]
     shape = draw.choices(SHAPES, SHAPE_WEIGHTS)[0]
     return Session(
@@ -100,9 +99,9 @@ def plan_history(athlete: Athlete, seed: int, days: int, until: int) -> Iterator
     """Plan an athlete's sessions of the last `days` days before `until`, oldest first, one a day at most."""
     today = until // 86_400
     sun_seconds = round(athlete.home.longitude / 15) * 3600
-    for day in range(today - days, today + 1):
+    for day in range(today - days + 1, today + 1):
         draw = random.Random(f"{seed}/day/{athlete.id}/{day}")
         start_at = day * 86_400 + draw.randint(6 * 3600, 19 * 3600) - sun_seconds
         rests = draw.random() < REST_DAY_SHARE
         if not rests and start_at < until - LONGEST_SECONDS:
-            yield plan_session(athlete, seed, start_at)
+            yield plan_session(athlete, draw, start_at)

@@ -24,21 +24,22 @@ from sandbox.tokens import Grant
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOG = logging.getLogger("sandbox")
+SECRETS = frozenset({"access_token", "client_secret", "refresh_token"})
 MOST_BYTES = 64 * 2**20  # a control call may carry a day's streams
 
 ENDPOINT_OF_ROUTE = {"token_in_api": "token", "push_subscription": "push_subscriptions"}
 COUNTED = frozenset({"athlete", "zones", "activities", "activity", "streams", "deauthorize", "unknown"})
 # Streams answers carry no rate headers since August 2025, though they count.
 WITH_HEADERS = COUNTED - {"streams"}
+# The meters as they stood when this request was counted: an answer that is slow shows an old usage.
+SHOWN = web.RequestKey("rate_headers", dict[str, str])
 WRITES = frozenset({"/api/v3/activities", "/api/v3/uploads"})
 
 
 def _endpoint(request: web.Request) -> str | None:
     """Return the endpoint's name in counts and switches; None outside of what Strava serves."""
     name = request.match_info.route.name
-    if name is None:
-        return "push_subscriptions" if request.path == "/api/v3/push_subscriptions" else None
-    return ENDPOINT_OF_ROUTE.get(name, name)
+    return None if name is None else ENDPOINT_OF_ROUTE.get(name, name)
 
 
 async def _real_answer(request: web.Request, handler: Handler) -> web.Response:
@@ -85,11 +86,18 @@ def _refused_by_quota(request: web.Request, endpoint: str) -> web.Response | Non
     if endpoint not in COUNTED:
         return None
     reads = not (request.method == "POST" and request.path in WRITES)
-    meter = strava.quota.charge(strava.clock.now(), reads=reads)
+    now = strava.clock.now()
+    meter = strava.quota.charge(now, reads=reads)
+    if strava.quirks.usage_shown == "at_arrival":
+        request[SHOWN] = strava.quota.headers(now)
     if meter is None:
         return None
     recorded = strava.quirks.error_bodies == "recorded"
     return refusal_answer(RATE_LIMIT_RECORDED if recorded else rate_limit(f"{meter} rate limit"))
+
+
+def _query(request: web.Request) -> str:
+    return "&".join(f"{name}={value}" for name, value in request.query.items() if name not in SECRETS)
 
 
 def _speaker(request: web.Request) -> int | None:
@@ -114,8 +122,7 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = web.Response(status=500)  # nobody hears it
     finally:
         entry = Entry(
-            number, strava.clock.now(), endpoint, request.method, request.path, request.query_string, athlete_id,
-            status,
+            number, strava.clock.now(), endpoint, request.method, request.path, _query(request), athlete_id, status
         )  # fmt: skip
         strava.journal.answer(entry)
     return response
@@ -144,7 +151,7 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Date"] = strava.clock.http_date()
     response.headers["Server"] = "sandbox"
     if endpoint in WITH_HEADERS:
-        response.headers.update(strava.quota.headers(strava.clock.now()))
+        response.headers.update(request.get(SHOWN) or strava.quota.headers(strava.clock.now()))
     elif endpoint == "push_subscriptions":
         limit = strava.quota.headers(strava.clock.now())["X-Ratelimit-Limit"]
         # As recorded: they show the overall limit and no usage at all.

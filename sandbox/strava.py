@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -20,13 +20,13 @@ from sandbox.options import Options
 from sandbox.push import Delivery, Manner, Pace, Push, Subscription
 from sandbox.quirks import Quirks
 from sandbox.quota import Quota
-from sandbox.recording import Streams
+from sandbox.recording import OLDER_TYPES, Streams
 from sandbox.riders import invent_athletes, plan_history
 from sandbox.rides import Ride, read_rides
 from sandbox.sessions import perform
 from sandbox.switches import Switchboard
 from sandbox.tokens import FULL_SCOPE, Grant, Tokens
-from sandbox.world import Activity, Athlete, Body, Draw, Home, World
+from sandbox.world import Activity, Athlete, Body, Draw, Home, Unready, World
 
 # What an edit is called in an event; other fields change without one.
 EVENT_NAMES = {"name": "title", "sport_type": "type", "private": "private"}
@@ -39,7 +39,7 @@ class Serving:
 
     visible_after: float = 0.0
     streams_ready_after: float = 0.0
-    streams_until_ready: Literal["empty", "missing"] = "empty"
+    streams_until_ready: Unready = "empty"
     changes: Mapping[str, Any] = field(default_factory=dict)
     streams: Streams | None = None
 
@@ -124,6 +124,8 @@ class FakeStrava:
         """Change an activity; returns the `updates` of its event, all values strings as Strava writes them."""
         before = activity.detail()
         activity.changes |= changes
+        if "sport_type" in changes and "type" not in changes:
+            activity.changes["type"] = OLDER_TYPES.get(changes["sport_type"], changes["sport_type"])
         if "private" in changes and "visibility" not in changes:
             activity.changes["visibility"] = "only_me" if changes["private"] else "everyone"
         activity.given_streams = streams if streams is not None else activity.given_streams

@@ -38,6 +38,8 @@ REFUSALS: dict[str, Refusal] = {
 DEEDS = ("reset", "delay", "truncated", "wrong_types", "lost_answer")
 KINDS = (*REFUSALS, *DEEDS)
 ANY = "*"
+API = "api"
+API_ENDPOINTS = frozenset({"athlete", "zones", "activities", "activity", "streams"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +108,8 @@ class Switchboard:
         return sorted(struck, key=lambda switch: switch.kind != "delay")
 
     def _hits(self, switch: Switch, endpoint: str, athlete_id: int | None) -> bool:
-        matches = switch.endpoint in {ANY, endpoint} and switch.athlete_id in {None, athlete_id}
+        meant = switch.endpoint in {ANY, endpoint} or (switch.endpoint == API and endpoint in API_ENDPOINTS)
+        matches = meant and switch.athlete_id in {None, athlete_id}
         return matches and switch.left != 0 and self._random.random() < switch.rate
 
 

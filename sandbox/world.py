@@ -15,6 +15,7 @@ from sandbox.shapes import Json, detail_of, summary_of
 from sandbox.tokens import Grant
 
 Draw = Callable[[], Recording]
+Unready = Literal["empty", "missing"]
 
 FIRST_ATHLETE_ID = 2**32 + 1
 FIRST_ACTIVITY_ID = 2**34 + 1
@@ -74,7 +75,7 @@ class Activity:
     given_streams: Streams | None = None
     visible_at: float = 0.0
     streams_ready_at: float = 0.0
-    streams_until_ready: Literal["empty", "missing"] = "empty"
+    streams_until_ready: Unready = "empty"
     _drawn: Json | None = None
 
     def detail(self) -> Json:

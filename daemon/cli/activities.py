@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
-from daemon.cli.output import complaints, console, print_json, print_table, shown
+from daemon.cli.output import complain, console, print_json, print_table, shown
 from daemon.store import activities
 from daemon.store.opening import Opened
 
@@ -66,7 +66,7 @@ def show_activity(
 
     found = with_database(settings_from(config_path), read)
     if found is None:
-        complaints.print(f"activity {activity_id} was never seen")
+        complain(f"activity {activity_id} was never seen")
         raise typer.Exit(1)
     if as_json:
         print_json(found)

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
-from daemon.cli.output import complaints, console, print_json, print_table
+from daemon.cli.output import complain, console, print_json, print_table
 from daemon.store import athletes
 from daemon.store.database import Connection
 from daemon.store.opening import Opened
@@ -131,8 +131,8 @@ def read_newcomers(file: Path) -> list[Newcomer]:
             newcomers.append(newcomer)
     if faults:
         for sentence in faults:
-            complaints.print(sentence, markup=False)
-        complaints.print("nothing was imported: mend these lines and import the file again")
+            complain(sentence)
+        complain("nothing was imported: mend these lines and import the file again")
         raise typer.Exit(2)
     return newcomers
 

@@ -22,11 +22,12 @@ import typer
 from daemon import config, logs
 from daemon.cli.athletes import Newcomer, admit_newcomer
 from daemon.cli.house import settings_from
-from daemon.cli.output import complaints, console, print_table
+from daemon.cli.output import complain, console, print_table
 from daemon.cli.ports import free_port
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError, Permanent
+from daemon.science.statistics import Statistics
 from daemon.store import activities, outbox
 from daemon.store.database import Database
 from daemon.store.opening import open_database
@@ -76,7 +77,7 @@ def demo(
     try:
         asyncio.run(_demo(rides, seconds, directory, port))
     except DomestiqueError as error:
-        complaints.print(f"domestique: {error}", markup=False)
+        complain(f"domestique: {error}")
         raise typer.Exit(1) from error
 
 
@@ -111,8 +112,8 @@ async def _demo(rides: Path | None, seconds: float, directory: Path, port: int) 
                 async with asyncio.timeout(seconds or None):
                     await _follow(opened.database, stop)
         counts = await sandbox.get("/counts")
-        refusals = counts["rate_limited"]
-        console.print(f"\n{counts['requests']} requests to the sandbox, {refusals} over the limit. Ending …")
+        received, refused = counts["received"], counts["rate_limited"]
+        console.print(f"\n{received} requests to the sandbox, {refused} over the limit. Ending …")
 
 
 def _kept(path: Path, make: Any) -> str:
@@ -275,21 +276,27 @@ async def _process_rides(database: Database, sandbox: Sandbox, stop: asyncio.Eve
                     statistics = await activities.statistics(connection, activity_id)
                     if load is not None and statistics is not None:
                         pending.discard(activity_id)
-                        rows.append(_row(waiting[activity_id], load, statistics.columns()))
+                        rows.append(_row(waiting[activity_id], load, statistics))
             await asyncio.sleep(0.1)
-    unreadable = [ride for ride in rides if ride["activity_id"] not in waiting]
-    rows += [{"file": ride["file"], "note": str(ride.get("reason"))} for ride in unreadable]
+    rows.sort(key=lambda row: row["file"])
     headings = {
         "file": "file",
+        "sport_type": "sport",
         "method": "method",
-        "np": "NP W",
-        "device_np": "device NP",
+        "normalized": "NP W",
+        "device_normalized": "device NP",
         "difference": "off by",
         "load": "load",
-        "device_tss": "device TSS",
-        "note": "what was found",
+        "device_load": "device TSS",
     }
-    print_table(sorted(rows, key=lambda row: row["file"]), headings, "no rides in that folder")
+    print_table(rows, headings, "no rides in that folder")
+    console.print()
+    for row in rows:
+        for sentence in row["found"]:
+            console.print(f"[bold]{row['file']}[/bold]  {sentence}", soft_wrap=True)
+    for ride in rides:
+        if ride.get("activity_id") not in waiting:
+            console.print(f"[bold]{ride['file']}[/bold]  cannot be read: {ride['reason']}", soft_wrap=True)
 
 
 def _event(ride: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,18 +311,23 @@ def _event(ride: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(ride: Mapping[str, Any], load: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
-    normalized = load["inputs"].get("normalized_watts")
+def _row(ride: Mapping[str, Any], load: Mapping[str, Any], statistics: Statistics) -> dict[str, Any]:
+    normalized = None
+    if statistics.power_count and statistics.device_watts:
+        normalized = (statistics.power_sum4 / statistics.power_count) ** 0.25
     device = ride.get("normalized_power")
-    difference = f"{100 * (normalized / device - 1):+.2f} %" if normalized and device else None
-    notes = statistics["quality"].get("sentences") or []
+    sentences = statistics.quality.get("sentences")
     return {
         "file": ride["file"],
+        "sport_type": ride["sport_type"],
         "method": load["method"],
-        "np": normalized,
-        "device_np": device,
-        "difference": difference,
+        "normalized": normalized,
+        "device_normalized": device,
+        "difference": f"{100 * (normalized / device - 1):+.2f} %" if normalized and device else None,
         "load": load["raw"],
-        "device_tss": ride.get("training_stress_score"),
-        "note": "; ".join([*map(str, notes), *(f"{name} refused: {why}" for name, why in load["refused"].items())]),
+        "device_load": ride.get("training_stress_score"),
+        "found": [
+            *(sentences if isinstance(sentences, list) else []),
+            *(f"{method}: {why}" for method, why in load["refused"].items()),
+        ],
     }

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from daemon import config, logs
-from daemon.cli.output import complaints
+from daemon.cli.output import complain
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError
 from daemon.store.opening import Opened, open_database
@@ -27,7 +27,7 @@ def settings_from(path: Path) -> Settings:
     try:
         settings = config.load(path)
     except config.ConfigError as error:
-        complaints.print(str(error), markup=False)
+        complain(str(error))
         raise typer.Exit(2) from error
     logs.configure("warning", settings.logs.format)
     logs.conceal(*config.secret_values(settings))
@@ -44,5 +44,5 @@ def with_database(settings: Settings, work: Callable[[Opened], Awaitable[T]]) ->
     try:
         return asyncio.run(do())
     except DomestiqueError as error:
-        complaints.print(f"domestique: {error}", markup=False)
+        complain(f"domestique: {error}")
         raise typer.Exit(1) from error

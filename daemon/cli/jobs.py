@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
-from daemon.cli.output import complaints, console, print_json, print_table
+from daemon.cli.output import complain, console, print_json, print_table
 from daemon.store import jobs
 from daemon.store.opening import Opened
 
@@ -55,5 +55,5 @@ def retry(
     if with_database(settings_from(config_path), revive):
         console.print(f"job {job_id} is queued again")
     else:
-        complaints.print(f"job {job_id} is not dead: `domestique jobs dead` lists those that are")
+        complain(f"job {job_id} is not dead: `domestique jobs dead` lists those that are")
         raise typer.Exit(1)

@@ -11,8 +11,14 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
+WIDTH_OF_A_PIPE = 160  # wide enough that no table is folded for a program that reads it
+console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
 complaints = Console(stderr=True, highlight=False)
+
+
+def complain(sentence: str) -> None:
+    """Print to standard error, one line a sentence however narrow the terminal."""
+    complaints.print(sentence, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

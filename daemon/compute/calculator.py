@@ -44,11 +44,12 @@ class Calculator:
     async def summarize(self, body: bytes | None, facts: ActivityFacts) -> Statistics:
         """Return the statistics of one activity from the raw body of its streams answer (None: there is none).
 
-        Raises Retryable where the process died on the way, Permanent where the body takes too long.
+        Streams that cannot be used leave the bare facts, and a reason in `quality`. Raises Retryable where the
+        body is no JSON or the process died on the way, Permanent where it takes too long.
         """
         answer = await self._ask({"facts": asdict(facts), "has_body": body is not None}, body or b"")
-        if "error" in answer:
-            raise Permanent(f"the streams could not be computed: {answer['error']}")
+        if "again" in answer:
+            raise Retryable(answer["again"])
         return Statistics.from_columns(answer["statistics"])
 
     async def _ask(self, header: Mapping[str, Any], body: bytes) -> dict[str, Any]:

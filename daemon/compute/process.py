@@ -10,11 +10,12 @@ import ctypes
 import signal
 import struct
 import sys
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import orjson
 
-from daemon.core.errors import DomestiqueError
+from daemon.core.errors import Permanent, Retryable
 from daemon.science.statistics import ActivityFacts, summarize
 from daemon.strava.wire import parse_streams
 
@@ -40,13 +41,19 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _answer(header: dict[str, Any], body: bytes) -> dict[str, Any]:
+    facts = ActivityFacts(**header["facts"])
     try:
         streams = parse_streams(body) if header["has_body"] else None
-        return {"statistics": summarize(streams, ActivityFacts(**header["facts"])).columns()}
-    except DomestiqueError as error:
-        return {"error": str(error)}
+        return {"statistics": summarize(streams, facts).columns()}
+    except Retryable as error:
+        return {"again": str(error)}  # no JSON: the answer was broken, not the streams
+    except Permanent as error:
+        reason = str(error)
     except Exception as error:
-        return {"error": f"unexpected {type(error).__name__}"}
+        reason = f"computing them failed: unexpected {type(error).__name__}"
+    # Whatever Strava sent in place of streams, the activity itself is worth keeping, with the reason.
+    bare = summarize(None, facts)
+    return {"statistics": replace(bare, quality={"rejected": reason, "sentences": [reason]}).columns()}
 
 
 if __name__ == "__main__":

@@ -148,8 +148,8 @@ class Jobs(Section):
     """The queue's workers."""
 
     workers: Whole = Field(8, ge=1, le=1000)
-    lease_seconds: Whole = Field(120, ge=10, le=3600)
-    max_attempts: Whole = Field(10, ge=1, le=100)
+    lease_seconds: Whole = Field(30, ge=2, le=3600)
+    max_attempts: Whole = Field(20, ge=1, le=100)
 
 
 class Retention(Section):

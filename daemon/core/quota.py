@@ -18,6 +18,7 @@ This module refuses to know where the ledger is stored, who asks first, or how f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -27,9 +28,11 @@ from daemon.core.admission import Answered, MeterReading, Outcome, Reading
 SEND_WITHIN_SECONDS: Final = 2.0  # from the permit to the request's last byte on the wire
 TRANSIT_SECONDS: Final = 3.0  # from there to Strava's counter
 UNKNOWN_OFFSET_SECONDS: Final = 120.0  # how far apart the clocks may be before the first answer
+UNKNOWN_OFFSET_SHARE: Final = 0.25  # of a shortened quarter: a sandbox's clock is ours, more or less
 CLOCK_DRIFT: Final = 1e-4  # how fast knowledge of the offset wears off, seconds per second
-DATE_SLACK_SECONDS: Final = 1.0  # a `Date` may be an edge server's
+DATE_SLACK_SECONDS: Final = 1.0  # a `Date` may be an edge server's, whose clock is off by so much either way
 COLD_PERMITS: Final = 10  # per quarter, until a first answer has shown the true limits
+COLD_WAIT: Final = timedelta(seconds=2)  # it is on its way
 PROBE_EVERY: Final = timedelta(minutes=15)  # of an app that Strava calls inactive
 
 
@@ -125,18 +128,19 @@ class MeterUsage:
     resets_at: datetime
 
 
-def offset_bounds(ledger: Ledger, now: datetime) -> tuple[float, float]:
+def offset_bounds(ledger: Ledger, now: datetime, lengths: Lengths) -> tuple[float, float]:
     """Return the least and the greatest that Strava's clock may be ahead of ours now, in seconds."""
+    unknown = min(UNKNOWN_OFFSET_SECONDS, UNKNOWN_OFFSET_SHARE * lengths.quarter_seconds)
     low, high, at = ledger.offset_low_seconds, ledger.offset_high_seconds, ledger.offset_at
     if low is None or high is None or at is None:
-        return -UNKNOWN_OFFSET_SECONDS, UNKNOWN_OFFSET_SECONDS
-    drift = CLOCK_DRIFT * max(0.0, (now - at).total_seconds())
-    return max(low - drift, -UNKNOWN_OFFSET_SECONDS), min(high + drift, UNKNOWN_OFFSET_SECONDS)
+        return -unknown, unknown
+    drift = min(CLOCK_DRIFT * max(0.0, (now - at).total_seconds()), unknown)
+    return low - drift, high + drift
 
 
 def roll(ledger: Ledger, now: datetime, lengths: Lengths) -> Ledger:
     """Turn each window that has ended for sure."""
-    low, _ = offset_bounds(ledger, now)
+    low, _ = offset_bounds(ledger, now, lengths)
     strava_seconds = now.timestamp() + low
     return replace(
         ledger,
@@ -159,16 +163,20 @@ def admit(ledger: Ledger, count: int, now: datetime, lengths: Lengths) -> tuple[
         if now < ledger.inactive_until:
             return Wait(ledger.inactive_until, "Strava says that the app is inactive", inactive=True)
         ledger = replace(ledger, inactive_until=now + PROBE_EVERY)  # this one is the probe
-    low, high = offset_bounds(ledger, now)
+    low, high = offset_bounds(ledger, now, lengths)
     latest = now.timestamp() + high + SEND_WITHIN_SECONDS + TRANSIT_SECONDS
     quarter_ahead = latest >= (ledger.quarter.index + 1) * lengths.quarter_seconds
     day_ahead = latest >= (ledger.day.index + 1) * lengths.day_seconds
     day_room, quarter_room = _room(ledger, day_ahead, quarter_ahead)
     if count > day_room:
-        return Wait(_turn_at(ledger.day.index + 1, lengths.day_seconds, low), "today's requests are spent")
+        return Wait(_turn_at(ledger.day.index + 1, lengths.day_seconds, now, low), "today's requests are spent")
+    turn_at = _turn_at(ledger.quarter.index + 1, lengths.quarter_seconds, now, low)
     if count > quarter_room:
-        turn_at = _turn_at(ledger.quarter.index + 1, lengths.quarter_seconds, low)
         return Wait(turn_at, "this quarter's requests are spent")
+    if not ledger.limits_learned and ledger.quarter.charged + count > COLD_PERMITS:
+        return Wait(
+            min(turn_at, now + COLD_WAIT), "Strava's first answer, which shows the limits, is not there yet"
+        )
     charged = replace(
         ledger,
         quarter=_charged(ledger.quarter, count, ahead=quarter_ahead),
@@ -208,8 +216,6 @@ def _room(ledger: Ledger, day_ahead: bool, quarter_ahead: bool) -> tuple[int, in
         quarter_room = min(quarter_room, least - quarter.charged_ahead)
     if day_ahead:
         day_room = min(day_room, min(limits.overall_day, limits.read_day) - day.charged_ahead)
-    if not ledger.limits_learned:
-        quarter_room = min(quarter_room, COLD_PERMITS - quarter.charged)
     return day_room, quarter_room
 
 
@@ -221,57 +227,64 @@ def _charged(window: Window, count: int, *, ahead: bool) -> Window:
     )
 
 
-def _turn_at(index: int, length_seconds: int, offset_low: float) -> datetime:
-    """Return when, on our clock, window `index` has begun for sure."""
-    return datetime.fromtimestamp(index * length_seconds - offset_low, UTC)
+def _turn_at(index: int, length_seconds: int, now: datetime, offset_low: float) -> datetime:
+    """Return when, on our clock, window `index` will have begun for sure; knowledge wears off until then."""
+    seconds = (index * length_seconds - now.timestamp() - offset_low) / (1.0 - CLOCK_DRIFT)
+    return now + timedelta(milliseconds=math.ceil(1000.0 * seconds))
 
 
 def _safe_until(index: int, length_seconds: int, offset_high: float, *, ahead: bool) -> datetime:
     """Return until when a request may still be sent and be counted in a window that it was charged to."""
-    end_seconds = (index + (2 if ahead else 1)) * length_seconds
-    return datetime.fromtimestamp(end_seconds - offset_high - TRANSIT_SECONDS, UTC)
+    windows = 2 if ahead else 1
+    drift = CLOCK_DRIFT * windows * length_seconds
+    return datetime.fromtimestamp((index + windows) * length_seconds - offset_high - drift - TRANSIT_SECONDS, UTC)
 
 
 def observe(ledger: Ledger, grant: Grant, answer: Answered, now: datetime, lengths: Lengths) -> Ledger:
     """Take in the answer to one of the grant's permits, received at `now` on the ledger's clock."""
+    quarter_index, day_index = None, None
     if answer.dated_at is not None:
-        ledger = _clock_learned(ledger, grant.admitted_at, answer.dated_at, now)
+        ledger = _clock_learned(ledger, grant.admitted_at, answer.dated_at, now, lengths)
+        # The last whole second in which it may have been answered, by Strava's own clock.
+        answered_seconds = int(answer.dated_at.timestamp() + DATE_SLACK_SECONDS)
+        quarter_index = answered_seconds // lengths.quarter_seconds
+        day_index = answered_seconds // lengths.day_seconds
     ledger = roll(ledger, now, lengths)
-    reading = answer.reading
-    if reading is not None:
-        ledger = replace(ledger, limits=_limits_shown(ledger.limits, reading), limits_learned=True)
-    dated = answer.dated_at.timestamp() if answer.dated_at is not None else None
-    quarter_index = int(dated // lengths.quarter_seconds) if dated is not None else None
-    day_index = int(dated // lengths.day_seconds) if dated is not None else None
-    quarter_meters = _quarter_meters(reading) if reading is not None else None
-    day_meters = _day_meters(reading) if reading is not None else None
+    pair = _both(answer.reading)
+    if pair is not None:
+        counted_today = grant.day.index == day_index == ledger.day.index
+        limits = _limits_shown(ledger, *pair, counted_today=counted_today)
+        ledger = replace(ledger, limits=limits, limits_learned=True)
     ledger = replace(
         ledger,
-        quarter=_answered(ledger.quarter, grant.quarter, quarter_index, quarter_meters),
-        day=_answered(ledger.day, grant.day, day_index, day_meters),
+        quarter=_answered(
+            ledger.quarter, grant.quarter, quarter_index, pair and (pair[0].quarter_usage, pair[1].quarter_usage)
+        ),
+        day=_answered(ledger.day, grant.day, day_index, pair and (pair[0].day_usage, pair[1].day_usage)),
     )
     if answer.outcome is Outcome.APP_INACTIVE:
         return replace(ledger, inactive_until=now + PROBE_EVERY)
     if answer.outcome is Outcome.RATE_LIMITED:
-        return _exhausted(ledger, grant, quarter_index, day_index)
+        return _exhausted(ledger, grant)
     return replace(ledger, inactive_until=None)
 
 
-def _clock_learned(ledger: Ledger, sent_at: datetime, dated_at: datetime, received_at: datetime) -> Ledger:
+def _clock_learned(
+    ledger: Ledger, sent_at: datetime, dated_at: datetime, received_at: datetime, lengths: Lengths
+) -> Ledger:
     """Narrow the offset: when Strava wrote this `Date`, our clock stood between sending and receiving."""
     low = dated_at.timestamp() - received_at.timestamp() - DATE_SLACK_SECONDS
     high = dated_at.timestamp() + 1.0 - sent_at.timestamp() + DATE_SLACK_SECONDS  # whole seconds, cut off
-    if ledger.offset_at is not None:
-        old_low, old_high = offset_bounds(ledger, received_at)
-        both_low, both_high = max(low, old_low), min(high, old_high)
-        if both_low <= both_high:
-            low, high = both_low, both_high
-        # else a clock was set: the old knowledge is void
+    old_low, old_high = offset_bounds(ledger, received_at, lengths)
+    both_low, both_high = max(low, old_low), min(high, old_high)
+    if both_low <= both_high:
+        low, high = both_low, both_high
+    # else a clock was set: the old knowledge is void
     return replace(ledger, offset_low_seconds=low, offset_high_seconds=high, offset_at=received_at)
 
 
-def _answered(window: Window, charge: Charge, dated_index: int | None, meters: tuple[int, int] | None) -> Window:
-    if dated_index is not None and charge.ahead and dated_index <= charge.index:
+def _answered(window: Window, charge: Charge, answered_index: int | None, meters: tuple[int, int] | None) -> Window:
+    if answered_index is not None and charge.ahead and answered_index <= charge.index:
         # Answered before the boundary, so counted before it: the charge to the next window was needless.
         if window.index == charge.index:
             window = replace(window, charged_ahead=window.charged_ahead - 1)
@@ -282,7 +295,7 @@ def _answered(window: Window, charge: Charge, dated_index: int | None, meters: t
             # It may have been counted on either side, and its reading may tell of either.
             return replace(window, silent=window.silent + 1)
         return window  # a late answer of a window that is over
-    if meters is None or dated_index != charge.index:
+    if meters is None or answered_index != charge.index:
         return replace(window, silent=window.silent + 1)
     overall, read = meters
     return replace(
@@ -294,38 +307,33 @@ def _answered(window: Window, charge: Charge, dated_index: int | None, meters: t
     )
 
 
-def _quarter_meters(reading: Reading) -> tuple[int, int] | None:
-    pair = _both(reading)
-    return (pair[0].quarter_usage, pair[1].quarter_usage) if pair is not None else None
-
-
-def _day_meters(reading: Reading) -> tuple[int, int] | None:
-    pair = _both(reading)
-    return (pair[0].day_usage, pair[1].day_usage) if pair is not None else None
-
-
-def _both(reading: Reading) -> tuple[MeterReading, MeterReading] | None:
+def _both(reading: Reading | None) -> tuple[MeterReading, MeterReading] | None:
     """Return both meters; an app with one meter shows one, which then stands for both."""
+    if reading is None:
+        return None
     overall, read = reading.overall or reading.read, reading.read or reading.overall
     return (overall, read) if overall is not None and read is not None else None
 
 
-def _limits_shown(limits: Limits, reading: Reading) -> Limits:
-    pair = _both(reading)
-    if pair is None:
-        return limits
-    overall, read = pair
-    return Limits(overall.quarter_limit, overall.day_limit, read.quarter_limit, read.day_limit)
+def _limits_shown(ledger: Ledger, overall: MeterReading, read: MeterReading, *, counted_today: bool) -> Limits:
+    """Return the newest limits: answers overtake each other, but the day's counter tells which was counted last."""
+    shown = Limits(overall.quarter_limit, overall.day_limit, read.quarter_limit, read.day_limit)
+    if not ledger.limits_learned:
+        return shown
+    if not counted_today:  # of another day, perhaps, where usage tells nothing: believe only what is lower
+        known = ledger.limits
+        return Limits(*(min(getattr(known, name), getattr(shown, name)) for name in Limits.__dataclass_fields__))
+    is_newest = overall.day_usage >= ledger.day.overall_usage and read.day_usage >= ledger.day.read_usage
+    return shown if is_newest else ledger.limits
 
 
-def _exhausted(ledger: Ledger, grant: Grant, quarter_index: int | None, day_index: int | None) -> Ledger:
-    """Hold a window that a 429 called spent; one that ended meanwhile is let go."""
-    limits, day = ledger.limits, ledger.day
+def _exhausted(ledger: Ledger, grant: Grant) -> Ledger:
+    """Hold the window that a 429 called spent; one that has turned since the permit was given is let go."""
+    limits, quarter, day = ledger.limits, ledger.quarter, ledger.day
     day_is_spent = day.overall_usage >= limits.overall_day or day.read_usage >= limits.read_day
-    if day_is_spent and grant.day.index == day.index == (day_index if day_index is not None else day.index):
+    if day_is_spent and grant.day.index == day.index:
         return replace(ledger, day=replace(day, spent=True))
-    quarter = ledger.quarter
-    if grant.quarter.index == quarter.index and quarter_index in {None, quarter.index}:
+    if grant.quarter.index == quarter.index:
         return replace(ledger, quarter=replace(quarter, spent=True))
     return ledger
 
@@ -339,10 +347,10 @@ def shut_until(ledger: Ledger, now: datetime, lengths: Lengths) -> Wait | None:
 def usage(ledger: Ledger, now: datetime, lengths: Lengths) -> tuple[MeterUsage, ...]:
     """Show all four counters for people."""
     ledger = roll(ledger, now, lengths)
-    low, _ = offset_bounds(ledger, now)
+    low, _ = offset_bounds(ledger, now, lengths)
     quarter, day, limits = ledger.quarter, ledger.day, ledger.limits
-    quarter_turns_at = _turn_at(quarter.index + 1, lengths.quarter_seconds, low)
-    day_turns_at = _turn_at(day.index + 1, lengths.day_seconds, low)
+    quarter_turns_at = _turn_at(quarter.index + 1, lengths.quarter_seconds, now, low)
+    day_turns_at = _turn_at(day.index + 1, lengths.day_seconds, now, low)
     rows = (
         ("quarter", "overall", limits.overall_quarter, quarter, quarter.overall_usage, quarter_turns_at),
         ("quarter", "read", limits.read_quarter, quarter, quarter.read_usage, quarter_turns_at),

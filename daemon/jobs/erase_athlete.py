@@ -9,7 +9,7 @@ import structlog
 
 from daemon.core.admission import Lane
 from daemon.jobs.rooms import Rooms
-from daemon.store import athletes, jobs
+from daemon.store import athletes, events, jobs, outbox
 from daemon.store.jobs import Job, NewJob
 
 log = structlog.get_logger()
@@ -39,6 +39,8 @@ async def run(job: Job, rooms: Rooms) -> None:
             await jobs.complete(connection, job, "the athlete has come back")
             return
         await jobs.forget_athlete(connection, job.serial_key, but_job_id=job.job_id)
+        await events.forget_owner(connection, job.serial_key)
+        await outbox.forget_athlete(connection, job.serial_key)
         await athletes.erase(connection, job.serial_key)
         await jobs.complete(connection, job, "erased")
     log.info("athlete.erased", deauthorized_at=deauthorized_at)

@@ -97,6 +97,8 @@ class Gate:
         if answer.outcome is Outcome.COUNTED:
             if wait is not None:
                 self._remember(wait, entry.read_at)
+            else:
+                self._shut = None  # a first answer has come, or a window has turned
             return
         log.warning("quota.refused_by_strava", outcome=answer.outcome.value, until=wait and wait.until)
         if wait is not None:

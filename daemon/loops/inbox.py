@@ -19,11 +19,11 @@ import structlog
 from daemon.clock import Clock
 from daemon.core.admission import Lane
 from daemon.core.errors import Retryable
-from daemon.core.events import Look, fold, parse
+from daemon.core.events import Event, Look, MalformedEvent, fold, parse
 from daemon.jobs import look_at_activity, look_at_athlete
 from daemon.store import apps, athletes, events, jobs
 from daemon.store.database import Connection, Database
-from daemon.store.events import Arrival
+from daemon.store.events import Arrival, Mark, Unfolded
 from daemon.store.jobs import NewJob
 
 log = structlog.get_logger()
@@ -72,11 +72,12 @@ class Inbox:
                 await self._arrived.wait()
                 await self._commit()
         except asyncio.CancelledError:
-            while self._waiting:
-                await self._commit()
+            while self._waiting and await self._commit():
+                pass
             raise
 
-    async def _commit(self) -> None:
+    async def _commit(self) -> bool:
+        """Store what waits, up to a batch; returns whether that worked."""
         batch, self._waiting = self._waiting[:MOST_PER_COMMIT], self._waiting[MOST_PER_COMMIT:]
         if not self._waiting:
             self._arrived.clear()
@@ -87,7 +88,10 @@ class Inbox:
             log.warning("webhook.not_stored", events=len(batch), reason=str(error) or "the commit took too long")
             for _, stored in batch:
                 _fail(stored, Retryable("the event could not be stored"))
-            return
+            return False
+        except asyncio.CancelledError:
+            self._waiting = batch + self._waiting  # once more: stored twice is stored once
+            raise
         except BaseException:
             for _, stored in batch:
                 _fail(stored, Retryable("the event may not have been stored"))
@@ -97,6 +101,7 @@ class Inbox:
                 stored.set_result(arrival.dedup_key in new_keys)
             new_keys.discard(arrival.dedup_key)  # twins in one batch: only the first was new
         self._on_stored()
+        return True
 
 
 def _fail(stored: asyncio.Future[bool], error: Exception) -> None:
@@ -152,15 +157,18 @@ class Folding:
             unfolded = await events.lock_unfolded(connection, MOST_PER_FOLD)
             if not unfolded:
                 return 0
-            read = [parse(stored.body) for stored in unfolded]
-            known = await athletes.known(connection, {event.owner_id for event in read})
+            read = [(stored, event) for stored in unfolded if (event := _event(stored)) is not None]
+            known = await athletes.hold_known(connection, {event.owner_id for _, event in read})
             subscription_id = await apps.subscription_id(connection, self._client_id)
-            trusted = [not self._signatures_required or stored.signature == "valid" for stored in unfolded]
-            folded = fold(read, trusted, known, subscription_id)
+            trusted = [not self._signatures_required or stored.signature == "valid" for stored, _ in read]
+            folded = fold([event for _, event in read], trusted, known, subscription_id)
             queued = await self._jobs(connection, folded.looks)
             await jobs.enqueue(connection, queued)
-            await events.mark_folded(connection, [stored.event_id for stored in unfolded], folded.outcomes)
-        ignored = Counter(outcome for outcome in folded.outcomes if outcome != "folded")
+            marks = {stored.event_id: Mark(stored.event_id, None, "malformed") for stored in unfolded}
+            for (stored, event), outcome in zip(read, folded.outcomes, strict=True):
+                marks[stored.event_id] = Mark(stored.event_id, event.owner_id, outcome)
+            await events.mark_folded(connection, list(marks.values()))
+        ignored = Counter(mark.outcome for mark in marks.values() if mark.outcome != "folded")
         log.info("events.folded", events=len(unfolded), jobs=len(queued), ignored=dict(ignored))
         if queued:
             self._on_queued()
@@ -183,6 +191,14 @@ class Folding:
             )
             for look in looks
         ]
+
+
+def _event(stored: Unfolded) -> Event | None:
+    """Read a body again; None where an upgrade of ours has become stricter: it must not end the process."""
+    try:
+        return parse(stored.body)
+    except MalformedEvent:
+        return None
 
 
 def _hour(now: datetime) -> datetime:

@@ -83,7 +83,7 @@ class Sweeper:
         }
         async with self._database.transaction() as connection:
             await outbox.prune(connection, now - NEWS_KEPT)
-            gone = await athletes.deauthorized_before(connection, now - timedelta(days=kept.deauthorized_days))
+            gone = await athletes.hold_deauthorized(connection, now - timedelta(days=kept.deauthorized_days))
             await jobs.enqueue(connection, [erase_athlete.new(athlete_id, now) for athlete_id in gone])
         if any(pruned.values()) or gone:
             log.info("retention.applied", **pruned, athletes_to_erase=len(gone))

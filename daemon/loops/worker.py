@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from daemon.core.errors import DomestiqueError, Retryable
-from daemon.core.settle import Death, Deferral, describe, settle
+from daemon.core.settle import Death, Deferral, settle
 from daemon.jobs.rooms import Rooms
 from daemon.store import jobs
 from daemon.store.jobs import Job, LeaseLost
@@ -56,8 +56,7 @@ class Worker:
         try:
             while True:
                 self._news.clear()
-                claimed = await self._claim()
-                if claimed < self._free() + claimed:
+                if await self._claim() == 0:
                     await self._pause()
         except asyncio.CancelledError:
             await self._drain()
@@ -85,8 +84,18 @@ class Worker:
         return self._work.workers - len(self._running)
 
     async def _claim(self) -> int:
+        """Start what is due and return how much; 0 as well where every worker is busy."""
         if self._free() <= 0:
             return 0
+        claiming = asyncio.ensure_future(self._start_claimed())
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # A claim may be committed already: what it gave us is carried out or released, not left to its lease.
+            await asyncio.wait([claiming], timeout=DRAIN_SECONDS)
+            raise
+
+    async def _start_claimed(self) -> int:
         try:
             async with self._rooms.database.connection() as connection:
                 claimed = await jobs.claim_due(
@@ -162,7 +171,9 @@ class Worker:
             await asyncio.wait([task], timeout=DRAIN_SECONDS)
             raise
         except DomestiqueError as error:
-            log.warning("job.not_settled", reason=describe(error) if isinstance(error, Retryable) else str(error))
+            log.warning("job.not_settled", reason=str(error))
+        except Exception:
+            log.exception("job.not_settled")
 
     async def _drain(self) -> None:
         if not self._running:

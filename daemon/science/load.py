@@ -134,10 +134,10 @@ def _by_power(statistics: Statistics, thresholds: Thresholds) -> _Scored | _Refu
 
 
 def _power_refusal(statistics: Statistics) -> str | None:
-    if statistics.family != Family.RIDE:
-        return "Power counts in rides only: that of another sport cannot be compared with an FTP."
     if statistics.power_known_seconds == 0:
         return "No power was recorded."
+    if statistics.family != Family.RIDE:
+        return "Power counts in rides only: that of another sport cannot be compared with an FTP."
     if statistics.device_watts is not True:
         return "Strava does not say that a device measured the power: estimates are not scored."
     if statistics.power_known_seconds < POWER_COVERAGE * statistics.counted_seconds:

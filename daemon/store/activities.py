@@ -9,7 +9,7 @@ from typing import Any, Final
 from daemon.core.look import Known, Shape
 from daemon.science.load import Load
 from daemon.science.statistics import Statistics
-from daemon.store.database import Connection, named_queries
+from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("activities")
 _SHAPE: Final = tuple(Shape.__dataclass_fields__)
@@ -27,11 +27,6 @@ async def known(connection: Connection, activity_id: int, athlete_id: int) -> Kn
 async def upsert(connection: Connection, columns: Mapping[str, Any], now: datetime) -> bool:
     """Store an activity's detail (the table's columns by name); returns whether anything changed."""
     return await _queries.upsert(connection, activity=dict(columns), now=now) is not None
-
-
-async def set_streams_state(connection: Connection, activity_id: int, state: str, now: datetime) -> None:
-    """Say `wanted`, `kept` or `none`."""
-    await _queries.set_streams_state(connection, activity_id=activity_id, state=state, now=now)
 
 
 async def get(connection: Connection, activity_id: int) -> dict[str, Any] | None:
@@ -106,7 +101,7 @@ async def tombstone(connection: Connection, activity_id: int) -> dict[str, Any] 
 
 async def list_newest(connection: Connection, athlete_id: int | None, most: int) -> list[dict[str, Any]]:
     """Return the newest activities, of one athlete or of all, with method and load."""
-    rows = await _queries.list_newest(connection, athlete_id=athlete_id, most=most)
+    rows = await fetched(_queries.list_newest(connection, athlete_id=athlete_id, most=most))
     return [dict(row) for row in rows]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
-from daemon.store.database import Connection, named_queries
+from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("athletes")
 
@@ -21,9 +21,9 @@ async def upsert(
     return is_new
 
 
-async def known(connection: Connection, athlete_ids: Collection[int]) -> frozenset[int]:
-    """Return which of these ids are athletes of ours."""
-    rows = await _queries.known(connection, athlete_ids=sorted(set(athlete_ids)))
+async def hold_known(connection: Connection, athlete_ids: Collection[int]) -> frozenset[int]:
+    """Return which of these ids are athletes of ours, none of whom is erased before the transaction ends."""
+    rows = await fetched(_queries.hold_known(connection, athlete_ids=sorted(set(athlete_ids))))
     return frozenset(row["athlete_id"] for row in rows)
 
 
@@ -33,10 +33,19 @@ async def get(connection: Connection, athlete_id: int) -> dict[str, Any] | None:
     return dict(row) if row is not None else None
 
 
+async def lock(connection: Connection, athlete_id: int) -> None:
+    """Hold an athlete's row, before credentials and state change together."""
+    await _queries.lock(connection, athlete_id=athlete_id)
+
+
 async def rest(
     connection: Connection, athlete_id: int, reason: str, credentials_version: int, *, deauthorized: bool
 ) -> bool:
-    """Mark an athlete `needs_authorization` and rest his jobs, if those credentials are still the stored ones."""
+    """Mark an athlete `needs_authorization` and rest his jobs, if those credentials are still the stored ones.
+
+    Version 0 stands for no credentials at all.
+    """
+    await lock(connection, athlete_id)
     row = await _queries.rest(
         connection,
         athlete_id=athlete_id,
@@ -54,12 +63,12 @@ async def wake(connection: Connection, athlete_id: int) -> None:
 
 async def list_all(connection: Connection) -> list[dict[str, Any]]:
     """Return every athlete with the number of activities and the newest start."""
-    return [dict(row) for row in await _queries.list_all(connection)]
+    return [dict(row) for row in await fetched(_queries.list_all(connection))]
 
 
 async def count_by_state(connection: Connection) -> dict[str, int]:
     """Return how many athletes are in each state."""
-    return {row["state"]: row["athletes"] for row in await _queries.count_by_state(connection)}
+    return {row["state"]: row["athletes"] for row in await fetched(_queries.count_by_state(connection))}
 
 
 async def dirty_fitness(connection: Connection, athlete_id: int, from_on: date) -> None:
@@ -67,9 +76,9 @@ async def dirty_fitness(connection: Connection, athlete_id: int, from_on: date) 
     await _queries.dirty_fitness(connection, athlete_id=athlete_id, from_on=from_on)
 
 
-async def deauthorized_before(connection: Connection, before: datetime) -> list[int]:
-    """Return athletes who took their authorization back before an instant and have not come back."""
-    rows = await _queries.deauthorized_before(connection, before=before)
+async def hold_deauthorized(connection: Connection, before: datetime) -> list[int]:
+    """Return athletes who took their authorization back before an instant and have not come back, as hold_known."""
+    rows = await fetched(_queries.hold_deauthorized(connection, before=before))
     return [row["athlete_id"] for row in rows]
 
 
@@ -108,5 +117,5 @@ async def set_threshold(
 
 async def thresholds_in_force(connection: Connection, athlete_id: int, on_day: date) -> dict[str, dict[str, Any]]:
     """Return, by kind, the value, method and threshold_id in force on a local day."""
-    rows = await _queries.thresholds_in_force(connection, athlete_id=athlete_id, on_day=on_day)
+    rows = await fetched(_queries.thresholds_in_force(connection, athlete_id=athlete_id, on_day=on_day))
     return {row["kind"]: dict(row) for row in rows}

@@ -31,6 +31,11 @@ def named_queries(table: str) -> Any:
     return aiosql.from_path(SQL_DIRECTORY / "queries" / f"{table}.sql", "asyncpg")
 
 
+async def fetched(rows: AsyncIterator[asyncpg.Record]) -> list[asyncpg.Record]:
+    """Return all rows of a query that yields many."""
+    return [row async for row in rows]
+
+
 PASSING: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,

@@ -34,7 +34,7 @@ import asyncpg
 import structlog
 
 from daemon.core.errors import Permanent
-from daemon.store.processes import Identity, ended, identities, is_in_sight, living_in, spawn, tell
+from daemon.store.processes import Identity, answer, ended, identities, is_hidden, living_in, named_in, spawn, tell
 
 _log = structlog.get_logger()
 
@@ -71,7 +71,7 @@ _ADVICE = {
     r"shared memory|shmget|semaphore|annot allocate memory": (
         "the machine is short of (shared) memory: raise its limits (kernel.shmmax, kernel.sem), or the container's"
     ),
-    r"checkpoint record|invalid page|checksum": "the data is damaged: restore a backup",
+    r"checkpoint record|invalid page|checksum|incompatible": "the data is damaged: restore a backup",
 }
 
 
@@ -89,6 +89,7 @@ class EmbeddedServer:
         self._lock = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = False
+        self._log_start = 0  # where the newest server's lines begin
 
     def connect_arguments(self) -> dict[str, Any]:
         """Give what asyncpg's `connect` and `create_pool` need."""
@@ -112,8 +113,10 @@ class EmbeddedServer:
                 os.fchown(self._lock, directory.st_uid, directory.st_gid)
             if not await self._joined():
                 await self._start()
-        except BaseException:
+        except BaseException as error:
             await self.__aexit__()
+            if isinstance(error, OSError):
+                raise Permanent(f"the embedded PostgreSQL cannot be started: {error}") from error
             raise
         return self
 
@@ -150,7 +153,7 @@ class EmbeddedServer:
             try:
                 await self._start()
                 _log.info("embedded.restarted")
-            except Permanent as error:
+            except (Permanent, OSError) as error:
                 await self._stop()
                 _log.error("embedded.restart_failed", reason=str(error))
 
@@ -189,6 +192,9 @@ class EmbeddedServer:
         identity, binaries, version = await self._installation()
         if not self._home.exists():
             await self._initialise(identity, binaries)
+        # Afterwards, and at every start: an initdb whose owner was just killed may still be writing there.
+        for unfinished in self._directory.glob("postgresql*unfinished-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         identity.adopt(self._home)
         self._check_version(binaries, version)
         await self._clear()
@@ -200,36 +206,44 @@ class EmbeddedServer:
         settings = {**_SETTINGS, "unix_socket_directories": quoted}
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._log_start = os.fstat(output).st_size
         try:
             os.fchown(output, identity.uid, identity.gid)  # root may have made it for a service user
             self._process = spawn(identity, [str(binaries / "postgres"), "-D", str(self._data), *flags], output)
         finally:
             os.close(output)
-        connection = await self._first_connection(self._process)
-        try:
-            if await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", _NAME) == 0:
-                await connection.execute("CREATE DATABASE domestique")
-        finally:
-            await connection.close()
+        await self._until_ready(self._process)
 
-    async def _first_connection(self, process: subprocess.Popen[bytes]) -> asyncpg.Connection:
+    async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
         arguments = {**self.connect_arguments(), "database": "postgres"}
         clock = asyncio.get_running_loop().time
         deadline = clock() + _START_SECONDS
-        while True:
+        while not await self._has_database(arguments):
+            if process.poll() is not None:
+                raise self._failure(f"ended at its start (code {process.returncode})", self._home)
+            if clock() > deadline:
+                raise self._failure(f"did not answer within {_START_SECONDS:.0f} s", self._home)
+            await asyncio.sleep(0.02)
+
+    async def _has_database(self, arguments: dict[str, Any]) -> bool:
+        """Connect, which is how we learn that the server is up, and make our database if it is new."""
+        try:
+            connection = await asyncpg.connect(**arguments, timeout=5, command_timeout=60)
             try:
-                return await asyncpg.connect(**arguments, timeout=5)
-            except asyncpg.InvalidAuthorizationSpecificationError as error:
-                raise Permanent(
-                    f"PostgreSQL does not accept the password in {self._home / 'password'}: "
-                    "put the file back that belongs to this data directory"
-                ) from error
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                if process.poll() is not None:
-                    raise self._failure(f"ended at its start (code {process.returncode})", self._home) from None
-                if clock() > deadline:
-                    raise self._failure(f"did not answer within {_START_SECONDS:.0f} s", self._home) from None
-                await asyncio.sleep(0.02)
+                if await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", _NAME) == 0:
+                    await connection.execute("CREATE DATABASE domestique")
+            finally:
+                await connection.close(timeout=5)
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            raise Permanent(
+                f"PostgreSQL does not accept the password in {self._home / 'password'}: "
+                "put the file back that belongs to this data directory"
+            ) from error
+        except asyncpg.DiskFullError as error:
+            raise self._failure("cannot make its database", self._home) from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # not up yet, or just killed
+            return False
+        return True
 
     async def _installation(self) -> tuple[Identity, Path, str]:
         """Find the binaries and somebody who may run them; gives their version too ("18.6")."""
@@ -239,18 +253,17 @@ class EmbeddedServer:
         binaries = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
         for identity in identities(self._home if self._home.exists() else self._directory):
             try:
+                code, _ = await answer(identity, ["/bin/sh", "-c", 'cd "$1"', "sh", str(self._directory)])
+                if code != 0:
+                    raise Permanent(
+                        f"PostgreSQL cannot run as root, and user {identity.uid} may not enter {self._directory}: "
+                        "choose a database.directory that every user may enter, or run the daemon as another user"
+                    )
                 return identity, binaries, await _version(identity, binaries)
+            except PermissionError:  # our environment lies where this user may not go
+                return identity, (copy := self._copied(binaries)), await _version(identity, copy)
             except subprocess.SubprocessError:  # the way to this identity is barred
                 continue
-            except PermissionError:  # our environment lies where this user may not go
-                copy = self._copied(binaries)
-            try:
-                return identity, copy, await _version(identity, copy)
-            except PermissionError as error:
-                raise Permanent(
-                    f"PostgreSQL cannot run as root, and user {identity.uid} may not enter {self._directory}: "
-                    "choose a database.directory that every user may enter, or run the daemon as another user"
-                ) from error
         raise Permanent("root may neither use user namespaces nor become nobody: run the daemon as another user")
 
     def _copied(self, binaries: Path) -> Path:
@@ -267,8 +280,6 @@ class EmbeddedServer:
 
     async def _initialise(self, identity: Identity, binaries: Path) -> None:
         """Make a data directory; it takes its name only when it is whole, so a kill leaves nothing half."""
-        for unfinished in self._directory.glob("postgresql.unfinished-*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
         home = Path(tempfile.mkdtemp(prefix="postgresql.unfinished-", dir=self._directory))  # made 0700
         password = home / "password"
         password.touch(mode=0o600)
@@ -334,7 +345,7 @@ class EmbeddedServer:
         for number, seconds in _STOPS:
             left = living_in(self._data, "postgres")
             if number == signal.SIGINT:  # for the postmaster alone: its checkpointer takes that for another order
-                left = [pid for pid in left if pid == _first_number(pid_file)]
+                left = [pid for pid in left if pid == named_in(pid_file)]
             for pid in left:
                 tell(pid, number)
             deadline = clock() + (seconds if left else 0)
@@ -343,10 +354,10 @@ class EmbeddedServer:
         if left := living_in(self._data, "postgres"):
             raise Permanent(f"processes of an earlier PostgreSQL do not end, even when killed: {left}")
         for file in (pid_file, self._socket_directory / f".s.PGSQL.{_PORT}.lock"):
-            # After a reboot, or in a container, a stranger may have the old server's number, and PostgreSQL
-            # would take it for that server.
-            if is_in_sight(_first_number(file)):
-                file.unlink()
+            # PostgreSQL would wait for any process of that number: a stranger's, after a reboot or in a
+            # container, or that of its dead self, where nobody buries orphans.
+            if not is_hidden(named_in(file)):
+                file.unlink(missing_ok=True)
 
     async def _stop(self) -> None:
         process, self._process = self._process, None
@@ -364,15 +375,14 @@ class EmbeddedServer:
     def _failure(self, what: str, home: Path) -> Permanent:
         """Put the end of the log and a piece of advice into one error."""
         log = home / "server.log"
-        text = "\n".join(log.read_text(errors="replace").splitlines()[-12:]) if log.exists() else ""
+        written = log.read_bytes()[self._log_start :] if log.exists() else b""
+        text = "\n".join(written.decode(errors="replace").splitlines()[-12:])
         advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text)), f"see {log}")
         return Permanent(f"the embedded PostgreSQL {what}: {advice}. It said:\n{text}")
 
 
 async def _version(identity: Identity, binaries: Path) -> str:
-    with spawn(identity, [str(binaries / "postgres"), "--version"], subprocess.PIPE) as process:
-        code = await ended(process)
-        text = process.stdout.read().decode() if process.stdout else ""
+    code, text = await answer(identity, [str(binaries / "postgres"), "--version"])
     found = re.search(r"\d+\S*", text)
     if code != 0 or found is None:
         raise Permanent(f"{binaries}/postgres does not run here (code {code}): {text}")
@@ -384,11 +394,3 @@ def _synced(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
-
-
-def _first_number(file: Path) -> int:
-    """Read the process id at the head of PostgreSQL's lock files; 0: none."""
-    try:
-        return int(file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from daemon.store.database import Connection, named_queries
+from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("events")
 
@@ -31,27 +31,43 @@ class Unfolded:
     signature: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of one event; `owner_id` None where it could not be read."""
+
+    event_id: int
+    owner_id: int | None
+    outcome: str
+
+
 async def store_batch(connection: Connection, arrivals: Sequence[Arrival]) -> set[bytes]:
     """Store many bodies in one statement; returns the dedup keys that were new."""
     ordered = sorted(arrivals, key=lambda arrival: arrival.dedup_key)
-    rows = await _queries.store_batch(
-        connection,
-        dedup_keys=[arrival.dedup_key for arrival in ordered],
-        received_ats=[arrival.received_at for arrival in ordered],
-        bodies=[arrival.body for arrival in ordered],
-        signatures=[arrival.signature for arrival in ordered],
+    rows = await fetched(
+        _queries.store_batch(
+            connection,
+            dedup_keys=[arrival.dedup_key for arrival in ordered],
+            received_ats=[arrival.received_at for arrival in ordered],
+            bodies=[arrival.body for arrival in ordered],
+            signatures=[arrival.signature for arrival in ordered],
+        )
     )
     return {row["dedup_key"] for row in rows}
 
 
 async def lock_unfolded(connection: Connection, most: int) -> list[Unfolded]:
     """Take the oldest unfolded events that no other daemon holds, until the transaction ends."""
-    return [Unfolded(**row) for row in await _queries.lock_unfolded(connection, most=most)]
+    return [Unfolded(**row) for row in await fetched(_queries.lock_unfolded(connection, most=most))]
 
 
-async def mark_folded(connection: Connection, event_ids: Sequence[int], outcomes: Sequence[str]) -> None:
+async def mark_folded(connection: Connection, marks: Sequence[Mark]) -> None:
     """Say what became of each event."""
-    await _queries.mark_folded(connection, event_ids=event_ids, outcomes=outcomes)
+    await _queries.mark_folded(
+        connection,
+        event_ids=[mark.event_id for mark in marks],
+        owner_ids=[mark.owner_id for mark in marks],
+        outcomes=[mark.outcome for mark in marks],
+    )
 
 
 async def spend_budget(
@@ -59,15 +75,12 @@ async def spend_budget(
 ) -> dict[int, int]:
     """Count looks that webhooks cause, per owner (0 = all) within the hour; returns the new totals."""
     owners = sorted(looks_by_owner)
-    rows = await _queries.spend_budget(
-        connection, owner_ids=owners, looks=[looks_by_owner[owner] for owner in owners], hour_at=hour_at
+    rows = await fetched(
+        _queries.spend_budget(
+            connection, owner_ids=owners, looks=[looks_by_owner[owner] for owner in owners], hour_at=hour_at
+        )
     )
     return {row["owner_id"]: row["looks"] for row in rows}
-
-
-async def summary(connection: Connection) -> dict[str, Any]:
-    """Return how many events are unfolded and since when the oldest waits."""
-    return dict(await _queries.summary(connection))
 
 
 async def prune(connection: Connection, before: datetime, most: int) -> int:
@@ -75,3 +88,9 @@ async def prune(connection: Connection, before: datetime, most: int) -> int:
     count: int = await _queries.prune(connection, before=before, most=most)
     await _queries.prune_budgets(connection, before=before)
     return count
+
+
+async def forget_owner(connection: Connection, owner_id: int) -> None:
+    """Drop all folded events of an athlete and the count of his looks, for his erasure."""
+    await _queries.forget_owner(connection, owner_id=owner_id)
+    await _queries.forget_budgets(connection, owner_id=owner_id)

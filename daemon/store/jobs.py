@@ -10,7 +10,7 @@ from uuid import UUID
 
 from daemon.core.admission import Lane
 from daemon.core.errors import DomestiqueError
-from daemon.store.database import Connection, named_queries
+from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("jobs")
 
@@ -55,36 +55,40 @@ async def enqueue(connection: Connection, jobs: Iterable[NewJob]) -> list[int]:
     ordered = sorted(jobs, key=lambda job: job.dedup_key)
     if not ordered:
         return []
-    rows = await _queries.enqueue(
-        connection,
-        kinds=[job.kind for job in ordered],
-        lanes=[job.lane.value for job in ordered],
-        serial_keys=[job.serial_key for job in ordered],
-        dedup_keys=[job.dedup_key for job in ordered],
-        payloads=[dict(job.payload) for job in ordered],
-        lookbacks=[job.lookback_seconds for job in ordered],
-        asks_strava=[job.asks_strava for job in ordered],
-        while_resting=[job.while_resting for job in ordered],
-        run_ats=[job.run_at for job in ordered],
+    rows = await fetched(
+        _queries.enqueue(
+            connection,
+            kinds=[job.kind for job in ordered],
+            lanes=[job.lane.value for job in ordered],
+            serial_keys=[job.serial_key for job in ordered],
+            dedup_keys=[job.dedup_key for job in ordered],
+            payloads=[dict(job.payload) for job in ordered],
+            lookbacks=[job.lookback_seconds for job in ordered],
+            asks_strava=[job.asks_strava for job in ordered],
+            while_resting=[job.while_resting for job in ordered],
+            run_ats=[job.run_at for job in ordered],
+        )
     )
     return [row["job_id"] for row in rows]
 
 
 async def claim_due(connection: Connection, lanes: Sequence[Lane], lease_seconds: float, most: int) -> list[Job]:
     """Take up to `most` due jobs of these lanes, at most one per athlete, never one of an athlete at work."""
-    rows = await _queries.claim_due(
-        connection, lanes=[lane.value for lane in lanes], lease_seconds=lease_seconds, most=most
+    rows = await fetched(
+        _queries.claim_due(connection, lanes=[lane.value for lane in lanes], lease_seconds=lease_seconds, most=most)
     )
     return [Job(**{**row, "lane": Lane(row["lane"])}) for row in rows]
 
 
 async def extend_leases(connection: Connection, jobs: Sequence[Job], lease_seconds: float) -> set[int]:
     """Keep jobs for `lease_seconds` more from now; returns the ids that are still ours."""
-    rows = await _queries.extend_leases(
-        connection,
-        job_ids=[job.job_id for job in jobs],
-        tokens=[job.token for job in jobs],
-        lease_seconds=lease_seconds,
+    rows = await fetched(
+        _queries.extend_leases(
+            connection,
+            job_ids=[job.job_id for job in jobs],
+            tokens=[job.token for job in jobs],
+            lease_seconds=lease_seconds,
+        )
     )
     return {row["job_id"] for row in rows}
 
@@ -118,8 +122,8 @@ def _held(row: object, job: Job) -> None:
 
 async def rescue_expired(connection: Connection, max_attempts: int) -> tuple[int, int]:
     """Queue again what died with its worker, bury what died too often; returns both counts."""
-    buried = await _queries.bury_expired(connection, max_attempts=max_attempts)
-    rescued = await _queries.rescue_expired(connection, max_attempts=max_attempts)
+    buried = await fetched(_queries.bury_expired(connection, max_attempts=max_attempts))
+    rescued = await fetched(_queries.rescue_expired(connection, max_attempts=max_attempts))
     return len(rescued), len(buried)
 
 
@@ -128,20 +132,14 @@ async def revive(connection: Connection, job_id: int) -> bool:
     return await _queries.revive(connection, job_id=job_id) is not None
 
 
-async def next_due(connection: Connection) -> datetime | None:
-    """Return when the next queued job may run."""
-    due: datetime | None = await _queries.next_due(connection)
-    return due
-
-
 async def count_by_state(connection: Connection) -> list[dict[str, Any]]:
     """Return kind, state, jobs and oldest_run_at for all that is not done."""
-    return [dict(row) for row in await _queries.count_by_state(connection)]
+    return [dict(row) for row in await fetched(_queries.count_by_state(connection))]
 
 
 async def list_dead(connection: Connection, most: int) -> list[dict[str, Any]]:
     """Return the newest dead jobs with what they died of."""
-    return [dict(row) for row in await _queries.list_dead(connection, most=most)]
+    return [dict(row) for row in await fetched(_queries.list_dead(connection, most=most))]
 
 
 async def prune(connection: Connection, before: datetime, most: int) -> int:

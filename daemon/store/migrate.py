@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from daemon.core.errors import Permanent
 from daemon.store.database import LEAST_MAJOR, SQL_DIRECTORY, Connection
 
-LOCK_KEY = 0x646F6D65737471  # any constant: one migration at a time per database
+LOCK_KEY: Final = 0x646F6D65737471  # any constant: one migration at a time per database
+LONGEST_SECONDS: Final = 24 * 3600.0  # a large table takes its time, longer than any other statement may
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ def read(directory: Path = SQL_DIRECTORY / "migrations") -> list[Migration]:
     found = []
     for path in sorted(directory.glob("*.sql")):
         number, _, _ = path.stem.partition("_")
-        found.append(Migration(int(number), path.stem, path.read_text(encoding="utf-8")))
+        found.append(
+            Migration(int(number) if number.isdecimal() else 0, path.stem, path.read_text(encoding="utf-8"))
+        )
     if [migration.number for migration in found] != list(range(1, len(found) + 1)):
         raise Permanent(f"migrations in {directory} are not numbered 1, 2, 3 …")
     return found
@@ -53,7 +56,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     major = connection.get_server_version().major
     if major < LEAST_MAJOR:
         raise Permanent(f"PostgreSQL {major} is too old: Domestique needs {LEAST_MAJOR} or newer")
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=LONGEST_SECONDS)
     try:
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
@@ -65,7 +68,7 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
         fresh = [migration for migration in migrations if migration.number not in applied]
         for migration in fresh:
             async with connection.transaction():
-                await connection.execute(migration.text)
+                await connection.execute(migration.text, timeout=LONGEST_SECONDS)
                 await connection.execute(
                     "INSERT INTO migrations (number, name, sha256) VALUES ($1, $2, $3)",
                     migration.number,

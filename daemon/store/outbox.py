@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from daemon.store.database import Connection, named_queries
+from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("outbox")
 
@@ -43,8 +43,8 @@ async def end(connection: Connection) -> Position:
 
 async def read_after(connection: Connection, position: Position, most: int) -> list[News]:
     """Read news after a position, oldest first, never skipping a slow commit."""
-    rows = await _queries.read_after(
-        connection, transaction_id=position.transaction_id, news_id=position.news_id, most=most
+    rows = await fetched(
+        _queries.read_after(connection, transaction_id=position.transaction_id, news_id=position.news_id, most=most)
     )
     return [
         News(
@@ -61,3 +61,8 @@ async def read_after(connection: Connection, position: Position, most: int) -> l
 async def prune(connection: Connection, before: datetime) -> None:
     """Forget news from before an instant."""
     await _queries.prune(connection, before=before)
+
+
+async def forget_athlete(connection: Connection, athlete_id: int) -> None:
+    """Drop all news of an athlete, for his erasure."""
+    await _queries.forget_athlete(connection, athlete_id=athlete_id)

@@ -111,6 +111,13 @@ async def ended(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
+async def answer(identity: Identity, command: list[str]) -> tuple[int, str]:
+    """Run a short program to its end; gives its exit code and what it wrote."""
+    with spawn(identity, command, subprocess.PIPE) as process:
+        code = await ended(process)
+        return code, process.stdout.read().decode(errors="replace") if process.stdout else ""
+
+
 def living_in(directory: Path, program: str) -> list[int]:
     """Find the processes of a program whose working directory this is, of us and of those we may look at."""
     place = directory.resolve()
@@ -123,12 +130,23 @@ def living_in(directory: Path, program: str) -> list[int]:
     return found
 
 
-def is_in_sight(pid: int) -> bool:
-    """Tell whether a process lives and lets us see where."""
+def named_in(file: Path) -> int:
+    """Read the process id at the head of one of PostgreSQL's lock files; 0: none."""
     try:
-        return pid > 0 and bool(Path(f"/proc/{pid}/cwd").readlink())
-    except OSError:
+        return int(file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def is_hidden(pid: int) -> bool:
+    """Tell whether there is a process that does not let us see where it lives."""
+    try:
+        Path(f"/proc/{pid}/cwd").readlink()
+    except PermissionError:
+        return True
+    except OSError:  # gone, or dead and not yet buried by its parent
         return False
+    return False
 
 
 def tell(pid: int, number: signal.Signals) -> None:

@@ -216,7 +216,7 @@ async def _send(
     """Send once, on one permit, and return status and body; raises ConnectionBroken or NeverSent."""
     permit = await admission.permit()
     began = asyncio.get_running_loop().time()
-    status: int = 0
+    status = 0
     shown: Mapping[str, str] | None = None
     try:
         async with session.request(

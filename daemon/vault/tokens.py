@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.errors import AccessTokenRejected, Retryable, Revoked
+from daemon.core.settle import describe
 from daemon.store import athletes, credentials
 from daemon.store.database import Connection, Database
 from daemon.strava.wire import TokenAnswer
@@ -93,7 +95,7 @@ class Vault:
         async with self._database.connection() as connection:
             sealed = await credentials.read(connection, athlete_id)
         if sealed is None:
-            raise Revoked(f"athlete {athlete_id} is not connected")
+            raise await self._not_connected(athlete_id)
         if self._lasts(sealed):
             return self._opened(athlete_id, sealed)
         return await self._refreshed(athlete_id, sealed.version)
@@ -110,16 +112,16 @@ class Vault:
         async with credentials.refreshing(self._database, athlete_id) as lock:
             sealed = await credentials.read(lock, athlete_id)
             if sealed is None:
-                raise Revoked(f"athlete {athlete_id} is not connected")
+                raise await self._not_connected(athlete_id)
             if sealed.version != stale_version and self._lasts(sealed):
                 return self._opened(athlete_id, sealed)
+            refresh_token = self._cipher.open(athlete_id, "refresh_token", sealed.refresh_token)
             # On the lock's own connection: if that is gone, so is the lock, and nothing is sent.
             if not await credentials.begin_refresh(lock, athlete_id, sealed.version):
-                raise Retryable(f"athlete {athlete_id} reconnected during a refresh")
-            return await _unbroken(self._exchange(athlete_id, sealed))
+                raise _reconnected(athlete_id)
+            return await _unbroken(self._exchange(athlete_id, sealed, refresh_token))
 
-    async def _exchange(self, athlete_id: int, sealed: credentials.Sealed) -> AccessToken:
-        refresh_token = self._cipher.open(athlete_id, "refresh_token", sealed.refresh_token)
+    async def _exchange(self, athlete_id: int, sealed: credentials.Sealed, refresh_token: SecretStr) -> AccessToken:
         try:
             answer = await self._refresher.refresh(refresh_token)
         except Revoked:
@@ -137,6 +139,7 @@ class Vault:
         while True:
             try:
                 async with self._database.transaction() as connection:
+                    await athletes.lock(connection, athlete_id)
                     new_version = await credentials.finish_refresh(
                         connection,
                         athlete_id,
@@ -154,31 +157,44 @@ class Vault:
                 log.warning("token.store_failed", athlete_id=athlete_id, reason=str(error))
                 await asyncio.sleep(0.5)
         if new_version is None:
-            raise Retryable(f"athlete {athlete_id} reconnected during a refresh")
+            raise _reconnected(athlete_id)
         return new_version
 
     async def _refused(self, athlete_id: int, sealed: credentials.Sealed) -> AccessToken:
         """Believe a refusal only if nobody else's refresh turns up meanwhile."""
-        for delay_seconds in SETTLE_DELAYS_SECONDS:
+        # Nothing to wait for where no other refresh was under way.
+        delays_seconds = (0.0, *SETTLE_DELAYS_SECONDS) if sealed.refresh_began_at is not None else (0.0,)
+        for delay_seconds in delays_seconds:
+            await asyncio.sleep(delay_seconds)
             async with self._database.connection() as connection:
                 again = await credentials.read(connection, athlete_id)
             if again is not None and again.version != sealed.version and self._lasts(again):
                 return self._opened(athlete_id, again)
-            if sealed.refresh_began_at is None:
-                break  # no other refresh was under way: no reason to wait
-            await asyncio.sleep(delay_seconds)
         reason = "Strava refused the refresh token"
         if sealed.refresh_began_at is not None:
             reason += f"; a refresh had been cut off at {sealed.refresh_began_at:%Y-%m-%d %H:%M:%S} UTC"
         await self._rest(athlete_id, reason, sealed.version)
         raise Revoked(reason)
 
+    async def _not_connected(self, athlete_id: int) -> Revoked:
+        """Rest an athlete without credentials, whose jobs would come back at once for ever."""
+        reason = f"athlete {athlete_id} is not connected"
+        async with self._database.transaction() as connection:
+            await athletes.rest(connection, athlete_id, reason, 0, deauthorized=False)
+        return Revoked(reason)
+
     async def _rest(self, athlete_id: int, reason: str, version: int, *, deauthorized: bool = False) -> None:
+        """Rest the athlete; raises Retryable where a reconnect came in between."""
         async with self._database.transaction() as connection:
             rested = await athletes.rest(connection, athlete_id, reason, version, deauthorized=deauthorized)
             await credentials.drop_refresh_mark(connection, athlete_id, version)
-        if rested:
-            log.warning("athlete.needs_authorization", athlete_id=athlete_id, reason=reason)
+        if not rested:
+            raise _reconnected(athlete_id)
+        log.warning("athlete.needs_authorization", athlete_id=athlete_id, reason=reason)
+
+
+def _reconnected(athlete_id: int) -> Retryable:
+    return Retryable(f"athlete {athlete_id} reconnected meanwhile")
 
 
 async def store_tokens(
@@ -206,10 +222,14 @@ async def store_tokens(
 
 
 async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
-    """Finish `work` even if the caller is cancelled; the cancellation is then passed on."""
+    """Finish `work` even if the caller is cancelled, even twice; the cancellation is then passed on."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("token.not_refreshed", reason=describe(error))
         raise

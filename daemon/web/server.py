@@ -29,8 +29,6 @@ async def _plain_errors(
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        if error.content_type == "application/json":
-            raise
         return web.json_response({"error": error.reason.lower()}, status=error.status, headers=_allow(error))
     except Exception:
         log.exception("request.broke", method=request.method)

@@ -59,8 +59,7 @@ class Webhook:
         token = request.query.get("hub.verify_token", "")
         if request.query.get("hub.mode") != "subscribe" or not _same(token, self._secrets.verify_token):
             log.warning("webhook.handshake_refused")
-            raise web.HTTPForbidden(text='{"error":"hub.mode or hub.verify_token is wrong"}',
-                                    content_type="application/json")  # fmt: skip
+            return _refusal(403, "hub.mode or hub.verify_token is wrong")
         log.info("webhook.handshake_answered")
         return web.json_response({"hub.challenge": challenge})
 
@@ -77,6 +76,9 @@ class Webhook:
         except MalformedEvent as error:
             log.warning("webhook.malformed", reason=str(error))
             return _refusal(400, f"not an event: {error}")
+        except ConnectionError:
+            log.warning("webhook.broken_off")
+            return _refusal(400, "the body broke off")
         except _TooLarge:
             log.warning("webhook.too_large", most=LARGEST_BODY)
             return _refusal(413, f"more than {LARGEST_BODY} bytes", close=True)
@@ -99,7 +101,7 @@ class Webhook:
     def _check_path(self, request: web.Request) -> None:
         if not _same(request.match_info["secret"], self._secrets.path):
             log.warning("webhook.wrong_secret")
-            raise web.HTTPNotFound(text='{"error":"not found"}', content_type="application/json")
+            raise web.HTTPNotFound
 
     def _signature(self, request: web.Request, body: bytes) -> str | None:
         key = self._secrets.signing_key

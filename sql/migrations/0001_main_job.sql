@@ -101,10 +101,12 @@ CREATE TABLE events (
     body         bytea NOT NULL,
     signature    text CHECK (signature IN ('valid', 'invalid', 'absent')),
     folded_at    timestamptz,
-    outcome      text,  -- 'folded', or why it was ignored
+    outcome      text,    -- 'folded', or why it was ignored
+    owner_id     bigint,  -- known once it is folded: erasure finds the events of an athlete by it
     CHECK ((folded_at IS NULL) = (outcome IS NULL))
 );
 CREATE INDEX events_unfolded ON events (event_id) WHERE folded_at IS NULL;
+CREATE INDEX events_folded ON events (folded_at) WHERE folded_at IS NOT NULL;
 
 -- How many calls webhooks have caused: per owner and hour; owner 0 counts all.
 CREATE TABLE webhook_budgets (

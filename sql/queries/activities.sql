@@ -39,10 +39,6 @@ WHERE a.athlete_id = excluded.athlete_id
         excluded.visibility, excluded.upload_id, excluded.hidden_start, excluded.streams_state)
 RETURNING (xmax = 0) AS is_new;
 
--- name: set_streams_state(activity_id, state, now)!
-UPDATE activities SET streams_state = :state, changed_at = :now::timestamptz
-WHERE activity_id = :activity_id AND streams_state <> :state;
-
 -- name: get(activity_id)^
 SELECT * FROM activities WHERE activity_id = :activity_id;
 

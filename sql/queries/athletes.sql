@@ -11,21 +11,28 @@ RETURNING (xmax = 0) AS is_new;
 -- A connected athlete's jobs may run.
 INSERT INTO turns (athlete_id) VALUES (:athlete_id) ON CONFLICT (athlete_id) DO UPDATE SET resting = false;
 
--- name: known(athlete_ids)
-SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]);
+-- name: hold_known(athlete_ids)
+-- Holds them until the transaction ends, side by side with any other work but erasure: no job is queued for an
+-- athlete who is being erased, where it could never run.
+SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]) ORDER BY athlete_id FOR KEY SHARE;
 
 -- name: get(athlete_id)^
 SELECT athlete_id, name, sex, scope, state, state_reason, state_since, deauthorized_at FROM athletes
 WHERE athlete_id = :athlete_id;
 
+-- name: lock(athlete_id)^
+-- Taken first by whatever changes credentials and state together: one order, no deadlock, and the statements after
+-- it see what the one before has committed.
+SELECT athlete_id FROM athletes WHERE athlete_id = :athlete_id FOR NO KEY UPDATE;
+
 -- name: rest(athlete_id, reason, deauthorized, credentials_version)^
--- Only if the credentials that were refused are still the stored ones: a reconnect in between wins.
+-- Only if the credentials that were refused are still the stored ones (0: none are): a reconnect in between wins.
 WITH resting AS (
     UPDATE athletes SET state = 'needs_authorization', state_reason = :reason,
         state_since = CASE WHEN state = 'active' THEN now() ELSE state_since END,
         deauthorized_at = CASE WHEN :deauthorized::boolean THEN coalesce(deauthorized_at, now()) ELSE deauthorized_at END
-    WHERE athlete_id = :athlete_id AND EXISTS (
-        SELECT 1 FROM credentials c WHERE c.athlete_id = :athlete_id AND c.version = :credentials_version::bigint)
+    WHERE athlete_id = :athlete_id AND :credentials_version::bigint = coalesce(
+        (SELECT c.version FROM credentials c WHERE c.athlete_id = :athlete_id), 0)
     RETURNING athlete_id
 ), rested AS (
     UPDATE turns SET resting = true FROM resting WHERE turns.athlete_id = resting.athlete_id
@@ -52,8 +59,10 @@ SELECT state, count(*)::bigint AS athletes FROM athletes GROUP BY state ORDER BY
 UPDATE athletes SET fitness_dirty_from = LEAST(fitness_dirty_from, :from_on::date)
 WHERE athlete_id = :athlete_id AND (fitness_dirty_from IS NULL OR fitness_dirty_from > :from_on::date);
 
--- name: deauthorized_before(before)
-SELECT athlete_id FROM athletes WHERE deauthorized_at < :before::timestamptz AND state = 'needs_authorization';
+-- name: hold_deauthorized(before)
+-- Held as in hold_known; whoever is being erased already is passed over.
+SELECT athlete_id FROM athletes WHERE deauthorized_at < :before::timestamptz AND state = 'needs_authorization'
+ORDER BY athlete_id FOR KEY SHARE SKIP LOCKED;
 
 -- name: lock_deauthorized(athlete_id)^
 -- Erasure by the calendar asks once more, under a lock, whether the athlete has come back.

@@ -11,9 +11,11 @@ RETURNING dedup_key;
 SELECT event_id, body, signature FROM events WHERE folded_at IS NULL
 ORDER BY event_id LIMIT :most::integer FOR UPDATE SKIP LOCKED;
 
--- name: mark_folded(event_ids, outcomes)!
-UPDATE events SET folded_at = now(), outcome = done.outcome
-FROM unnest(:event_ids::bigint[], :outcomes::text[]) AS done (event_id, outcome)
+-- name: mark_folded(event_ids, owner_ids, outcomes)!
+-- Of strangers only the fact is kept that something came.
+UPDATE events SET folded_at = now(), outcome = done.outcome, owner_id = done.owner_id,
+    body = CASE WHEN done.outcome = 'unknown_owner' THEN '' ELSE events.body END
+FROM unnest(:event_ids::bigint[], :owner_ids::bigint[], :outcomes::text[]) AS done (event_id, owner_id, outcome)
 WHERE events.event_id = done.event_id;
 
 -- name: spend_budget(owner_ids, looks, hour_at)
@@ -23,12 +25,9 @@ SELECT owner_id, :hour_at::timestamptz, looks FROM unnest(:owner_ids::bigint[], 
 ON CONFLICT (owner_id, hour_at) DO UPDATE SET looks = b.looks + excluded.looks
 RETURNING owner_id, looks;
 
--- name: summary()^
-SELECT count(*)::bigint AS unfolded, min(received_at) AS oldest_at FROM events WHERE folded_at IS NULL;
-
 -- name: prune(before, most)$
 WITH old AS (
-    SELECT event_id FROM events WHERE folded_at < :before::timestamptz ORDER BY event_id LIMIT :most::integer
+    SELECT event_id FROM events WHERE folded_at < :before::timestamptz ORDER BY folded_at LIMIT :most::integer
     FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM events WHERE event_id IN (SELECT event_id FROM old) RETURNING 1
@@ -37,3 +36,9 @@ SELECT count(*) FROM gone;
 
 -- name: prune_budgets(before)!
 DELETE FROM webhook_budgets WHERE hour_at < :before::timestamptz;
+
+-- name: forget_owner(owner_id)!
+DELETE FROM events WHERE owner_id = :owner_id;
+
+-- name: forget_budgets(owner_id)!
+DELETE FROM webhook_budgets WHERE owner_id = :owner_id;

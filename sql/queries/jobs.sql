@@ -18,20 +18,21 @@ RETURNING j.job_id;
 -- name: claim_due(lanes, lease_seconds, most)
 -- One statement. SKIP LOCKED on jobs alone lets two daemons start two jobs of one athlete, because each sees a
 -- snapshot from before the other's commit. The turn is therefore a row: it is locked, re-read after the lock
--- (READ COMMITTED checks job_id IS NULL again on the newest version), and marked. Nothing here waits for a lock.
+-- (READ COMMITTED checks job_id IS NULL and the rest again on the newest version), and marked. Nothing here waits for a lock.
 WITH heads AS MATERIALIZED (
     SELECT j.job_id, j.serial_key, j.lane, j.run_at
     FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
     WHERE j.state = 'queued' AND j.run_at <= now()
       AND (j.lane = ANY(:lanes::lane[]) OR NOT j.asks_strava)
-      AND (j.serial_key IS NULL OR (t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
+      -- An athlete without a turn is gone: his job must not hold a place before the others.
+      AND (j.serial_key IS NULL OR (t.athlete_id IS NOT NULL AND t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
     ORDER BY j.lane, j.run_at, j.job_id
     LIMIT :most::integer * 8
 ), firsts AS MATERIALIZED (
     SELECT DISTINCT ON (coalesce(serial_key, -job_id)) job_id
     FROM heads ORDER BY coalesce(serial_key, -job_id), lane, run_at, job_id
 ), locked AS MATERIALIZED (
-    SELECT j.job_id, j.serial_key
+    SELECT j.job_id, j.serial_key, j.while_resting
     FROM jobs j
     WHERE j.job_id IN (SELECT job_id FROM firsts) AND j.state = 'queued'
     ORDER BY j.lane, j.run_at, j.job_id
@@ -39,9 +40,9 @@ WITH heads AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), free AS MATERIALIZED (
     SELECT t.athlete_id
-    FROM turns t
-    WHERE t.athlete_id IN (SELECT serial_key FROM locked) AND t.job_id IS NULL
-    FOR UPDATE SKIP LOCKED
+    FROM turns t JOIN locked ON t.athlete_id = locked.serial_key
+    WHERE t.job_id IS NULL AND (locked.while_resting OR NOT t.resting)
+    FOR UPDATE OF t SKIP LOCKED
 ), chosen AS MATERIALIZED (
     SELECT job_id, serial_key FROM locked
     WHERE serial_key IS NULL OR serial_key IN (SELECT athlete_id FROM free)
@@ -107,7 +108,8 @@ RETURNING j.job_id;
 
 -- name: rescue_expired(max_attempts)
 -- Jobs whose worker died: back to queued, merged as in requeue. Rows another rescuer holds are skipped; of twins
--- one is taken now and the next at the next sweep.
+-- one is taken now and the next at the next sweep. Follow-ups are locked in the order of enqueue, which is that of
+-- code points: no deadlock with a batch that merges into the same.
 WITH expired AS MATERIALIZED (
     SELECT job_id, dedup_key FROM jobs
     WHERE state = 'running' AND lease_until < now() AND attempts < :max_attempts::integer
@@ -123,7 +125,7 @@ INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookb
     attempts, outcome, queued_at)
 SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), attempts,
     'its worker died', queued_at
-FROM gone
+FROM gone ORDER BY dedup_key COLLATE "C"
 ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     lane = LEAST(j.lane, excluded.lane),
     run_at = LEAST(j.run_at, excluded.run_at),
@@ -158,12 +160,13 @@ INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookb
     queued_at)
 SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), queued_at FROM gone
 ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
-    lane = LEAST(j.lane, excluded.lane), run_at = LEAST(j.run_at, excluded.run_at), attempts = 0
+    lane = LEAST(j.lane, excluded.lane),
+    run_at = LEAST(j.run_at, excluded.run_at),
+    lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
+    payload = excluded.payload || j.payload,
+    while_resting = j.while_resting OR excluded.while_resting,
+    attempts = 0
 RETURNING j.job_id;
-
--- name: next_due()$
--- The instant at which the next queued job may run, so that an idle worker can sleep until then.
-SELECT min(run_at) FROM jobs WHERE state = 'queued';
 
 -- name: count_by_state()
 SELECT kind, state, count(*)::bigint AS jobs, min(run_at) AS oldest_run_at FROM jobs

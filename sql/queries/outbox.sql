@@ -14,3 +14,6 @@ ORDER BY transaction, news_id LIMIT :most::integer;
 
 -- name: prune(before)!
 DELETE FROM outbox WHERE written_at < :before::timestamptz;
+
+-- name: forget_athlete(athlete_id)!
+DELETE FROM outbox WHERE athlete_id = :athlete_id;

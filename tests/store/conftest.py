@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,8 +18,10 @@ from tests.support.database import arguments_for, drop_database, fresh_database,
 @pytest_asyncio.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
     """The session's server, with a template as the migrations leave it."""
-    async with running_server(tmp_path_factory.mktemp("server"), migrate) as server:
+    directory = tmp_path_factory.mktemp("server")
+    async with running_server(directory, migrate) as server:
         yield server
+    shutil.rmtree(directory)
 
 
 @pytest_asyncio.fixture

@@ -1,6 +1,7 @@
 """A process of its own that holds an embedded server until its standard input ends, for tests that kill it.
 
-Run as `python -m tests.support.embedded_owner DIRECTORY [--without-namespaces] [--hiding=FOLDER] [--as-nobody]`.
+Run as `python -m tests.support.embedded_owner DIRECTORY` with any of `--without-namespaces`, `--hiding=FOLDER` and
+`--as-nobody=OTHER`, where OTHER is another directory with a server, which is started once before.
 Prints one line of JSON: whether it owns the server, or the error.
 """
 
@@ -78,7 +79,7 @@ def main(directory: Path, options: list[str]) -> None:
             hide_binaries(Path(value))
         elif name == "--as-nobody":
             # Everything is imported before the change: nobody may be unable to read the interpreter's library.
-            asyncio.run(start_and_stop(directory.with_name("warm")))
+            asyncio.run(start_and_stop(Path(value)))
             nobody = pwd.getpwnam("nobody")
             os.setgroups([])
             os.setgid(nobody.pw_gid)

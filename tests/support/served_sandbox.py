@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,13 +34,13 @@ class Served:
         assert grant is not None
         return grant
 
-    async def get(self, path: str, token: str | None = None) -> tuple[int, Any, dict[str, str]]:
+    async def get(self, path: str, token: str | None = None) -> tuple[int, Any, Mapping[str, str]]:
         """GET an API path as the first athlete; returns status, decoded body and headers."""
         bearer = {"Authorization": f"Bearer {token or self.grant.access_token}"}
         async with self.client.get(f"/api/v3{path}", headers=bearer) as answer:
             raw = await answer.read()
             is_json = answer.content_type == "application/json" and raw
-            return answer.status, orjson.loads(raw) if is_json else raw, dict(answer.headers)
+            return answer.status, orjson.loads(raw) if is_json else raw, answer.headers
 
     async def control(self, method: str, path: str, **body: Any) -> Any:
         async with self.client.request(method, f"/sandbox{path}", json=body) as answer:
@@ -48,7 +48,7 @@ class Served:
             assert answer.status < 400, decoded
             return decoded
 
-    async def refresh(self, refresh_token: str) -> tuple[int, Any, dict[str, str]]:
+    async def refresh(self, refresh_token: str) -> tuple[int, Any, Mapping[str, str]]:
         form = {
             "client_id": "12345",
             "client_secret": "sandbox-secret",
@@ -56,7 +56,7 @@ class Served:
             "refresh_token": refresh_token,
         }
         async with self.client.post("/oauth/token", data=form) as answer:
-            return answer.status, await answer.json(), dict(answer.headers)
+            return answer.status, await answer.json(), answer.headers
 
 
 @dataclass(slots=True)

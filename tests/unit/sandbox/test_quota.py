@@ -63,7 +63,7 @@ def test_foreign_requests_fill_the_windows_without_being_refused_themselves() ->
 def test_limits_that_change_while_running_are_shown_by_the_next_answer() -> None:
     counted = quota()
     counted.charge(0, reads=True)
-    counted.resize({"overall": Limits(1, 50)}, None, None)
+    counted.resize({"overall": Limits(1, 50)}, 0, 0)
     assert counted.headers(0)["X-Ratelimit-Limit"] == "1,50"
     assert counted.charge(0, reads=True) == "overall"
 
@@ -72,7 +72,7 @@ def test_shorter_windows_take_hold_at_once() -> None:
     counted = quota()
     for _ in range(3):
         counted.charge(100, reads=True)
-    counted.resize({}, 2, None)
+    counted.resize({}, 2, 0)
     assert counted.charge(101, reads=True) is None
     assert counted.report(101)["overall"]["quarter"]["starts_at"] == 100
 

@@ -72,7 +72,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(max_size=4), json_values, max_size=6))
 def test_no_field_keeps_its_type_when_types_go_wrong(value: dict[str, Any]) -> None:
     wrong = with_wrong_types(value)

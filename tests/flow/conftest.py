@@ -1,0 +1,42 @@
+"""A sandbox and a daemon over real sockets, for each test anew."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from tests.support.daemon import Daemon, callback_url, free_port
+from tests.support.sandbox import running_sandbox
+
+MakeHouse = Callable[..., Awaitable[Daemon]]
+
+
+@pytest_asyncio.fixture
+async def make_house(tmp_path: Path) -> AsyncIterator[MakeHouse]:
+    """Start a sandbox with flags and write a daemon's settings for it; `started` unless told otherwise."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*flags: str, athletes: int = 1, started: bool = True, **overrides: Any) -> Daemon:
+            port = free_port()
+            sandbox = await stack.enter_async_context(
+                running_sandbox(
+                    "--callback", callback_url(port), "--retry-seconds", "0.5", *flags, athletes=athletes
+                )
+            )
+            daemon = Daemon(tmp_path, sandbox, port, **overrides)
+
+            async def end() -> None:
+                if daemon.process is not None:
+                    await daemon.stop(signal.SIGTERM)
+
+            stack.push_async_callback(end)
+            if started:
+                await daemon.start()
+            return daemon
+
+        yield make

@@ -1,0 +1,201 @@
+"""A daemon of one's own for a test: a process, its settings file, its log, and a way to look into its database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from daemon.store.embedded import EmbeddedServer
+from daemon.vault.cipher import new_key
+from tests.support.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+WEBHOOK_SECRET = "flow-tests-webhook-secret-1"
+VERIFY_TOKEN = "flow-tests-verify-token"
+SUBSCRIPTION_ID = 131300
+READY_SECONDS = 30.0
+IMPORTED = (
+    "name", "sex", "ftp", "lthr", "max_hr", "resting_hr", "scope", "refresh_token", "access_token", "expires_at",
+)  # fmt: skip
+
+
+class Daemon:
+    """Settings on disk and the process that runs on them; may be started, killed and started again."""
+
+    def __init__(self, directory: Path, sandbox: Sandbox, port: int, **overrides: str) -> None:
+        self.directory = directory
+        self.sandbox = sandbox
+        self.url = f"http://127.0.0.1:{port}"
+        self.webhook_url = f"{self.url}/webhook/{WEBHOOK_SECRET}"
+        self.config = directory / "config.toml"
+        self.log = directory / "daemon.log"
+        self.environment: dict[str, str] = {}
+        self.process: asyncio.subprocess.Process | None = None
+        self._write_config(port, overrides)
+
+    def _write_config(self, port: int, overrides: dict[str, str]) -> None:
+        keys = {
+            "strava.api_url": f'"{self.sandbox.api_url}"',
+            "strava.oauth_url": f'"{self.sandbox.oauth_url}"',
+            "strava.client_id": str(self.sandbox.client_id),
+            "strava.client_secret": f'"{self.sandbox.client_secret}"',
+            "strava.verify_token": f'"{VERIFY_TOKEN}"',
+            "strava.webhook_secret": f'"{WEBHOOK_SECRET}"',
+            "strava.subscription_id": str(SUBSCRIPTION_ID),
+            "web.port": str(port),
+            "database.directory": '"."',
+            "vault.keys": f'["{new_key().get_secret_value()}"]',
+            "jobs.lease_seconds": "3",
+        } | {name.replace("__", "."): value for name, value in overrides.items()}
+        sections: dict[str, list[str]] = {}
+        for name, value in keys.items():
+            section, _, key = name.partition(".")
+            sections.setdefault(section, []).append(f"{key} = {value}")
+        text = "\n\n".join(f"[{section}]\n" + "\n".join(lines) for section, lines in sections.items())
+        self.config.write_text(text + "\n", encoding="utf-8")
+
+    async def start(self, *, until: str = "/readyz") -> None:
+        """Start the process and wait until `until` answers 200."""
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "daemon",
+                "run",
+                "--config",
+                str(self.config),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=log,
+                env=_environment(self.environment),
+                start_new_session=True,
+            )
+        process = self.process
+
+        async def answers() -> bool:
+            assert process.returncode is None, f"the daemon ended: {self.log.read_text()[-2000:]}"
+            return (await self.get(until))[0] == 200
+
+        await eventually(answers, READY_SECONDS)
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """Ask the daemon's own server; status 0 where it does not answer."""
+        try:
+            async with self.sandbox.session.get(f"{self.url}{path}") as response:
+                return response.status, await response.json()
+        except (aiohttp.ClientError, TimeoutError):
+            return 0, None
+
+    async def post_event(self, body: bytes, path: str | None = None) -> int:
+        """Send one webhook body and return the status."""
+        async with self.sandbox.session.post(path or self.webhook_url, data=body) as response:
+            await response.read()
+            return response.status
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; returns the exit status."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(20):
+            return await self.process.wait()
+
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run one `domestique` command on the same settings; returns status, output and complaints."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "daemon",
+            *arguments,
+            "--config",
+            str(self.config),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(self.environment),
+        )
+        async with asyncio.timeout(30):
+            output, complaints = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode(), complaints.decode()
+
+    async def import_athletes(self, **more: Any) -> list[int]:
+        """Bring in every athlete of the sandbox, through the command line; returns their ids."""
+        lines = []
+        for row in await self.sandbox.athletes():
+            known = {"athlete_id": row["id"]} | {key: row[key] for key in IMPORTED if row[key] is not None}
+            lines.append(json.dumps(known | more))
+        file = self.directory / "athletes.jsonl"
+        file.write_text("\n".join(lines), encoding="utf-8")
+        status, _, complaints = await self.command("athletes", "import", str(file))
+        assert status == 0, complaints
+        return [json.loads(line)["athlete_id"] for line in lines]
+
+    def log_lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Return what was logged, of one event or all."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if event is None or line["event"] == event]
+
+    @asynccontextmanager
+    async def look_inside(self) -> AsyncIterator[asyncpg.Connection]:
+        """Connect to the embedded server that the daemon owns."""
+        password_and_more = self._embedded_arguments()
+        connection: asyncpg.Connection = await asyncpg.connect(**password_and_more)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
+        """Run one query on the daemon's database."""
+        async with self.look_inside() as connection:
+            found: list[asyncpg.Record] = await connection.fetch(sql, *values)
+            return found
+
+    async def value(self, sql: str, *values: Any) -> Any:
+        """Run one query and return its only value."""
+        rows = await self.rows(sql, *values)
+        return rows[0][0] if rows else None
+
+    def _embedded_arguments(self) -> dict[str, Any]:
+        return dict(EmbeddedServer(self.directory).connect_arguments())
+
+
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOMESTIQUE__")}
+    return {**kept, **more}
+
+
+async def eventually(holds: Callable[[], Awaitable[object]], seconds: float = 15.0) -> None:
+    """Ask until it holds, up to a deadline: for what only other processes can bring about."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not await holds():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"did not come true within {seconds} s: {holds.__qualname__}") from None
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on; it is ours once the daemon has bound it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def callback_url(port: int) -> str:
+    """Return where a sandbox shall push to."""
+    return f"http://127.0.0.1:{port}/webhook/{WEBHOOK_SECRET}"
