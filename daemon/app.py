@@ -66,7 +66,7 @@ async def run(settings: Settings) -> None:
 
         # The loops, from the last that an event passes to the first: stopping drains them in its direction.
         loops = await house.enter_async_context(Supervisor())
-        if opened.server is not None and opened.server.owner:
+        if opened.server is not None:  # one that a command started is taken over when the command ends
             loops.start("embedded PostgreSQL", opened.server.watch())
         pulse = Pulse(database, strava.client_id, lengths, gate.shut_reason, clock)
         await pulse.beat()

@@ -161,12 +161,6 @@ class Retention(Section):
     deauthorized_days: Whole = Field(7, ge=0, le=30)  # Strava's rules: erased within 30 days
 
 
-class Science(Section):
-    """Choices between models that the literature leaves open."""
-
-    grade_model: Literal["strava", "minetti"] = "strava"
-
-
 class Logs(Section):
     """What is logged, and in which form."""
 
@@ -187,7 +181,6 @@ class Settings(BaseSettings):
     webhook: Webhook
     jobs: Jobs
     retention: Retention
-    science: Science
     logs: Logs
     _places: dict[tuple[str, ...], Place] = PrivateAttr(default_factory=dict)  # for `describe`
 

@@ -74,6 +74,8 @@ class Inbox:
         except asyncio.CancelledError:
             while self._waiting and await self._commit():
                 pass
+            for _, stored in self._waiting:
+                _fail(stored, Retryable("the daemon stops"))
             raise
 
     async def _commit(self) -> bool:

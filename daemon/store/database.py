@@ -39,6 +39,7 @@ async def fetched(rows: AsyncIterator[asyncpg.Record]) -> list[asyncpg.Record]:
 PASSING: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a statement sent while the server's farewell is still being read
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,

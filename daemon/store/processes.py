@@ -40,13 +40,12 @@ class Identity:
                 os.chown(Path(folder, name), self.uid, self.gid, follow_symlinks=False)
 
 
-def identities(directory: Path) -> list[Identity]:
-    """List who may run a server on this directory, the best first; PostgreSQL refuses to be root."""
+def identities(home: Path) -> list[Identity]:
+    """List who may run the server whose files lie there, or will; the best first. PostgreSQL refuses to be root."""
     if os.geteuid() != 0:
         return [Identity(os.geteuid(), os.getegid(), lambda: None)]
-    owner = directory.stat()
-    if owner.st_uid != 0:  # root helps out in a service user's directory: that user must be able to go on there
-        return [_other(owner.st_uid, owner.st_gid)]
+    if home.exists() and home.stat().st_uid != 0:  # made where namespaces were forbidden
+        return [_other(home.stat().st_uid, home.stat().st_gid)]
     nobody = pwd.getpwnam("nobody")
     return [Identity(0, 0, _enter_namespace), _other(nobody.pw_uid, nobody.pw_gid)]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
 from tests.support.database import arguments_for, drop_database, fresh_database, running_server
+from tests.support.embedded import connected, postgres_processes
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -37,3 +39,27 @@ async def database(arguments: dict[str, Any]) -> AsyncIterator[Database]:
     """This test's own database, opened."""
     async with Database(arguments, pool_size=10) as database:
         yield database
+
+
+@pytest_asyncio.fixture(scope="session")
+async def initialised(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    """One server's directory for the whole session, with a table; under a name that needs quoting."""
+    directory = tmp_path_factory.mktemp("initialised") / 'a, "b"'
+    async with EmbeddedServer(directory) as server, connected(server) as connection:
+        await connection.execute("CREATE TABLE rides (name text); INSERT INTO rides VALUES ('first')")
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def directory(initialised: Path) -> Iterator[Path]:
+    """The session's directory: no server runs in it before the test, nor after."""
+    yield initialised
+    assert postgres_processes(initialised) == []
+
+
+@pytest.fixture
+def new_directory(tmp_path: Path) -> Iterator[Path]:
+    """Where nothing is yet; what a test leaves there is too big to keep."""
+    yield tmp_path / "new" / "var"
+    shutil.rmtree(tmp_path / "new")

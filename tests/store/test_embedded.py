@@ -1,61 +1,40 @@
-"""The embedded PostgreSQL: who owns it, what survives which death, and what it refuses."""
+"""The embedded PostgreSQL: what it is, who owns it, whom it serves as, and what it refuses."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import platform
 import pwd
-import secrets
 import shutil
-import signal
 import stat
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from daemon.core.errors import Permanent
-from daemon.store import embedded
 from daemon.store.embedded import EmbeddedServer
-from daemon.store.processes import living_in, named_in
+from tests.support.embedded import (
+    changed,
+    connected,
+    holder,
+    postgres_processes,
+    postmaster,
+    rides,
+    until,
+    until_restarted,
+    watched,
+)
 from tests.support.embedded_owner import UNSHARE_NUMBERS
 
-PROJECT = Path(__file__).resolve().parents[2]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-@pytest_asyncio.fixture(scope="session")
-async def initialised(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
-    """One server's directory for the whole session, with a table; under a name that needs quoting."""
-    directory = tmp_path_factory.mktemp("initialised") / 'a, "b"'
-    async with EmbeddedServer(directory) as server, connected(server) as connection:
-        await connection.execute("CREATE TABLE rides (name text); INSERT INTO rides VALUES ('first')")
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def directory(initialised: Path) -> Iterator[Path]:
-    """The session's directory: no server runs in it before the test, nor after."""
-    yield initialised
-    assert postgres_processes(initialised) == []
-
-
-@pytest.fixture
-def new_directory(tmp_path: Path) -> Iterator[Path]:
-    """Where nothing is yet; what a test leaves there is too big to keep."""
-    yield tmp_path / "new" / "var"
-    shutil.rmtree(tmp_path / "new")
 
 
 @pytest.fixture
@@ -65,114 +44,6 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
-
-
-@contextmanager
-def changed(file: Path, content: bytes) -> Iterator[None]:
-    """Let a file hold something else for a while."""
-    before = file.read_bytes()
-    file.write_bytes(content)
-    try:
-        yield
-    finally:
-        file.write_bytes(before)
-
-
-@asynccontextmanager
-async def connected(server: EmbeddedServer) -> AsyncIterator[asyncpg.Connection]:
-    connection: asyncpg.Connection = await asyncpg.connect(**server.connect_arguments())
-    try:
-        yield connection
-    finally:
-        # Not close(): it waits for an answer, which a killed server does not give.
-        connection.terminate()
-
-
-async def rides(server: EmbeddedServer) -> set[str]:
-    async with connected(server) as connection:
-        return {row["name"] for row in await connection.fetch("SELECT name FROM rides")}
-
-
-async def add_ride(connection: asyncpg.Connection) -> str:
-    name = secrets.token_hex(4)
-    await connection.execute("INSERT INTO rides VALUES ($1)", name)
-    return name
-
-
-def postgres_processes(directory: Path) -> list[int]:
-    return living_in(directory / "postgresql" / "data", "postgres")
-
-
-def postmaster(directory: Path) -> int:
-    return int((directory / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def until_restarted(directory: Path, server: EmbeddedServer, old: int) -> set[str]:
-    """Wait for a new postmaster that answers."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                names = await rides(server)
-                if postmaster(directory) != old:
-                    return names
-            except (OSError, ValueError, IndexError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                pass
-            await asyncio.sleep(0.02)
-
-
-class Holder:
-    """Another process that holds a server, and what it said first."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def said(self) -> dict[str, object]:
-        assert self.process.stdout is not None
-        async with asyncio.timeout(60):
-            line = await self.process.stdout.readline()
-        answer = json.loads(line)
-        assert isinstance(answer, dict)
-        return answer
-
-    async def end(self) -> None:
-        if self.process.returncode is None:
-            assert self.process.stdin is not None
-            self.process.stdin.close()
-        await self.process.wait()
-
-    async def kill(self) -> None:
-        self.process.kill()
-        await self.process.wait()
-
-
-@asynccontextmanager
-async def holder(directory: Path, *options: str) -> AsyncIterator[Holder]:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.embedded_owner", str(directory), *options,
-        cwd=PROJECT, stdin=pipe, stdout=pipe,
-    )  # fmt: skip
-    held = Holder(process)
-    try:
-        yield held
-    finally:
-        await held.end()
-
-
-@asynccontextmanager
-async def watched(server: EmbeddedServer) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(server.watch())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 # Starting and stopping
@@ -289,163 +160,6 @@ async def test_a_watching_guest_takes_over_when_the_owner_goes(directory: Path) 
     assert postgres_processes(directory) == []
 
 
-# Deaths
-
-
-async def test_a_killed_owner_takes_the_server_along_and_the_next_one_finds_what_was_committed(
-    directory: Path,
-) -> None:
-    async with holder(directory) as held:
-        assert await held.said() == {"owner": True}
-        async with connected(EmbeddedServer(directory)) as connection:
-            name = await add_ride(connection)
-            await held.kill()
-            await until(lambda: postgres_processes(directory) == [])
-
-    async with EmbeddedServer(directory) as server:
-        assert name in await rides(server)
-
-
-async def test_a_new_owner_waits_for_the_killed_owners_server_to_finish(directory: Path) -> None:
-    async with holder(directory) as held:
-        await held.said()
-        old = postmaster(directory)
-        os.kill(old, signal.SIGSTOP)  # a shutdown that takes its time
-        await held.kill()
-
-        starting = asyncio.create_task(EmbeddedServer(directory).__aenter__())
-        await asyncio.sleep(0.3)
-        assert not starting.done()
-        assert postmaster(directory) == old
-        os.kill(old, signal.SIGCONT)
-
-        server = await starting
-        assert "first" in await rides(server)
-        await server.__aexit__()
-
-
-async def test_an_old_server_that_does_not_stop_is_killed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_STOPS", tuple((number, 0.1) for number, _ in embedded._STOPS))
-    async with holder(directory) as held:
-        await held.said()
-        old = postmaster(directory)
-        os.kill(old, signal.SIGSTOP)
-        await held.kill()
-
-        async with EmbeddedServer(directory) as server:
-            assert "first" in await rides(server)
-            assert postmaster(directory) != old
-
-
-async def test_a_killed_postmaster_is_replaced(directory: Path) -> None:
-    async with EmbeddedServer(directory) as server, watched(server) as watching, connected(server) as connection:
-        name = await add_ride(connection)
-        # A backend that computes does not notice that its postmaster is gone, and keeps the shared memory.
-        busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 10000000000)"))
-        await asyncio.sleep(0.1)
-        old = postmaster(directory)
-        os.kill(old, signal.SIGKILL)
-
-        assert name in await until_restarted(directory, server, old)
-        assert not watching.done()
-        with pytest.raises((asyncpg.PostgresError, OSError)):
-            await busy
-
-
-async def test_when_every_process_of_postgresql_is_killed_it_recovers(directory: Path) -> None:
-    async with EmbeddedServer(directory) as server, watched(server) as watching:
-        async with connected(server) as connection:
-            name = await add_ride(connection)
-            old = postmaster(directory)
-            for pid in [old, *postgres_processes(directory)]:
-                os.kill(pid, signal.SIGKILL)
-
-        assert name in await until_restarted(directory, server, old)
-        assert not watching.done()
-
-
-async def test_a_server_that_is_killed_again_while_it_starts_is_still_replaced(directory: Path) -> None:
-    def kill_any() -> bool:
-        found = postgres_processes(directory)
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return bool(found)
-
-    async with EmbeddedServer(directory) as server, watched(server) as watching:
-        for _ in range(3):
-            await until(kill_any)
-
-        old = named_in(directory / "postgresql" / "data" / "postmaster.pid")
-        assert "first" in await until_restarted(directory, server, old)
-        assert not watching.done()
-
-
-async def test_a_server_killed_the_moment_it_answers_is_still_replaced(directory: Path) -> None:
-    async with EmbeddedServer(directory) as server, watched(server) as watching:
-        for _ in range(3):
-            old = postmaster(directory)
-            os.kill(old, signal.SIGKILL)
-            assert "first" in await until_restarted(directory, server, old)
-
-        assert not watching.done()
-
-
-async def test_a_server_that_ends_again_and_again_is_given_up_with_its_log(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedded, "_RESTARTS", 2)
-    async with EmbeddedServer(directory) as server, watched(server) as watching:
-        with changed(directory / "postgresql" / "data" / "postgresql.conf", b"max_connections = none\n"):
-            os.kill(postmaster(directory), signal.SIGKILL)
-
-            with pytest.raises(Permanent, match="ended 3 times within 60 s") as caught:
-                await asyncio.wait_for(watching, 20)
-
-    assert 'invalid value for parameter "max_connections"' in str(caught.value)
-
-
-async def test_an_owner_killed_while_it_makes_the_data_directory_leaves_nothing_half(new_directory: Path) -> None:
-    async with holder(new_directory) as held:
-        await until(lambda: any(new_directory.glob("postgresql.unfinished-*/data/global")))
-        await held.kill()
-    assert not (new_directory / "postgresql").exists()
-
-    async with EmbeddedServer(new_directory) as server, connected(server) as connection:
-        assert await connection.fetchval("SELECT 1") == 1
-    assert sorted(path.name for path in new_directory.iterdir()) == ["postgresql", "postgresql.lock"]
-
-
-async def test_a_stranger_with_the_old_servers_number_does_not_keep_us_from_starting(directory: Path) -> None:
-    # As after a reboot, or in a container that was started again.
-    stranger = await asyncio.create_subprocess_exec("sleep", "60")
-    try:
-        data = directory / "postgresql" / "data"
-        (data / "postmaster.pid").write_text(f"{stranger.pid}\n{data}\n0\n5432\n/\n\n\nready\n")
-        (directory / "postgresql" / "socket" / ".s.PGSQL.5432.lock").write_text(
-            f"{stranger.pid}\n{data}\n0\n5432\n/\n"
-        )
-
-        async with EmbeddedServer(directory) as server:
-            assert "first" in await rides(server)
-        assert stranger.returncode is None
-    finally:
-        stranger.kill()
-        await stranger.wait()
-
-
-async def test_an_interrupted_start_leaves_no_process_and_no_lock(directory: Path) -> None:
-    entering = asyncio.create_task(EmbeddedServer(directory).__aenter__())
-    await until(lambda: bool(postgres_processes(directory)))
-    entering.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await entering
-
-    assert postgres_processes(directory) == []
-    async with EmbeddedServer(directory) as server:
-        assert server.owner
-
-
 # Refusals
 
 
@@ -546,15 +260,24 @@ async def test_a_plain_user_runs_a_server(initialised: Path, open_folder: Path) 
     async with holder(directory, f"--as-nobody={initialised}") as held:
         assert await held.said() == {"owner": True}
         assert {Path(f"/proc/{pid}").stat().st_uid for pid in postgres_processes(directory)} == {nobody.pw_uid}
+        async with EmbeddedServer(directory) as guest:
+            assert not guest.owner
         await held.kill()
         await until(lambda: postgres_processes(directory) == [])
 
-    # Root may help out there, and leaves nothing that would lock the user out.
-    (directory / "postgresql" / "server.log").unlink()
-    async with EmbeddedServer(directory) as server:
-        assert server.owner
-        assert {Path(f"/proc/{pid}").stat().st_uid for pid in postgres_processes(directory)} == {nobody.pw_uid}
+    # Root's files would lock that user out.
+    with pytest.raises(Permanent, match=rf"belongs to user {nobody.pw_uid}, .* run this as that user"):
+        await EmbeddedServer(directory).__aenter__()
     assert {path.lstat().st_uid for path in directory.rglob("*")} == {nobody.pw_uid}
+
+
+@needs_root
+async def test_root_makes_no_lock_in_another_users_directory(open_folder: Path) -> None:
+    os.chown(open_folder, pwd.getpwnam("nobody").pw_uid, -1)
+
+    with pytest.raises(Permanent, match="run this as that user"):
+        await EmbeddedServer(open_folder).__aenter__()
+    assert list(open_folder.iterdir()) == []
 
 
 @needs_root

@@ -13,17 +13,8 @@ from daemon.core.admission import LANES, Lane
 from daemon.store import jobs
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import Job, LeaseLost
-from tests.support.queue import (
-    LONG_AGO,
-    add_athletes,
-    claim,
-    deadlocks,
-    expire_leases,
-    held_turns,
-    new_job,
-    several,
-    states,
-)
+from tests.support.queue import LONG_AGO, add_athletes, claim, expire_leases, held_turns, new_job, states
+from tests.support.sessions import deadlocks, several
 
 CONNECTIONS = 8
 
@@ -107,7 +98,7 @@ async def test_through_retries_deaths_rescues_and_fresh_events_nothing_is_lost_a
         sending.set()
 
     async def work(connection: Connection) -> None:
-        while not sending.is_set() or set((await states(connection))) & {"queued", "running"}:
+        while not sending.is_set() or set(await states(connection)) & {"queued", "running"}:
             for job in await claim(connection, most=3):
                 began = next(ticks)
                 watch.begins(job)
@@ -180,7 +171,9 @@ async def test_batches_in_opposite_orders_and_a_rescue_among_them_never_deadlock
         assert await connection.fetchval("SELECT count(DISTINCT dedup_key) FROM jobs") == 200
 
 
-async def test_a_claim_of_a_crowded_lane_takes_what_others_left(arguments: dict[str, Any], database: Database) -> None:
+async def test_a_claim_of_a_crowded_lane_takes_what_others_left(
+    arguments: dict[str, Any], database: Database
+) -> None:
     """Eight claims at the same instant share the work instead of all reaching for the same rows."""
     async with database.connection() as connection:
         await add_athletes(connection, range(1, 65))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import namedtuple
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import asyncpg
@@ -18,7 +18,7 @@ from daemon.store.database import Connection
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import Migration
 from tests.support.database import administration, arguments_for, drop_database
-from tests.support.queue import until_waiting
+from tests.support.sessions import until_waiting
 
 FIRST = Migration(1, "0001_rides", "CREATE TABLE rides (ride_id bigint); CREATE TABLE riders (rider_id bigint);")
 SECOND = Migration(2, "0002_bikes", "ALTER TABLE rides ADD COLUMN bike text;")
@@ -88,7 +88,9 @@ async def test_a_database_of_a_newer_version_is_refused(connection: Connection) 
         await migrate.migrate(connection, [FIRST])
 
 
-async def test_two_at_once_take_turns_and_each_file_runs_once(empty: dict[str, Any], connection: Connection) -> None:
+async def test_two_at_once_take_turns_and_each_file_runs_once(
+    empty: dict[str, Any], connection: Connection
+) -> None:
     other = await asyncpg.connect(**empty)
     await connection.execute("SELECT pg_advisory_lock($1)", migrate.LOCK_KEY)
     migrating = asyncio.create_task(migrate.migrate(other, [FIRST, SECOND]))
@@ -136,7 +138,7 @@ async def test_too_old_a_postgresql_is_refused_before_anything_is_sent() -> None
         """Only says its version: whatever else is asked of it fails the test."""
 
         def get_server_version(self) -> Any:
-            return namedtuple("Version", "major")(14)
+            return SimpleNamespace(major=14)
 
     with pytest.raises(Permanent, match="PostgreSQL 14 is too old: Domestique needs 15 or newer"):
         await migrate.migrate(cast(Connection, OldServer()))

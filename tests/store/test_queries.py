@@ -14,7 +14,9 @@ from daemon.store.embedded import EmbeddedServer
 from tests.support.database import arguments_for, drop_database, fresh_database
 
 FILES = sorted((SQL_DIRECTORY / "queries").glob("*.sql"))
-NAMES = {file.stem: re.findall(r"^-- name: (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE) for file in FILES}
+NAMES = {
+    file.stem: re.findall(r"^-- name: (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE) for file in FILES
+}
 QUERIES = [(table, name) for table, names in NAMES.items() for name in names]
 STORE = Path(__file__).resolve().parents[2] / "daemon" / "store"
 

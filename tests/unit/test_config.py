@@ -209,7 +209,7 @@ def test_a_key_outside_any_table_is_told_where_it_belongs(file: Path) -> None:
         ("database.pool_size = 1", "database.pool_size must be at least 2, got 1"),
         ("logs.level = 'loud'", "logs.level must be one of 'debug', 'info', 'warning' or 'error', got 'loud'"),
         ("retention.deauthorized_days = 31", "retention.deauthorized_days must be at most 30, got 31"),
-        ("science.grade_model = {}", "science.grade_model must be one of 'strava' or 'minetti', got a table"),
+        ("logs.format = {}", "logs.format must be one of 'auto', 'json' or 'console', got a table"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_was_expected_and_what_came(file: Path, line: str, told: str) -> None:

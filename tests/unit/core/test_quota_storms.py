@@ -6,8 +6,8 @@ import heapq
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,22 +17,12 @@ from hypothesis import strategies as st
 
 from daemon.core import quota
 from daemon.core.admission import Answered
-from daemon.core.quota import (
-    COLD_PERMITS,
-    DATE_SLACK_SECONDS,
-    SEND_WITHIN_SECONDS,
-    TRANSIT_SECONDS,
-    UNKNOWN_OFFSET_SECONDS,
-    UNKNOWN_OFFSET_SHARE,
-    Grant,
-    Ledger,
-    Lengths,
-    Limits,
-    Wait,
-)
+from daemon.core.quota import Grant, Ledger, Lengths, Limits, Wait
 from tests.support.strava_counter import Counted, StravaCounter, date_header
 
 MIDNIGHT = 1_767_225_600.0  # 2026-01-01, in seconds since the epoch: a boundary of all window lengths used here
+COLD_PERMITS = 10
+SEND_WITHIN_SECONDS, TRANSIT_SECONDS, EDGE_SECONDS = 2.0, 3.0, 1.0  # the worst that the ledger promises to stand
 SHORT = Lengths(60, 600)
 REAL = Lengths()
 
@@ -201,21 +191,22 @@ class Storm:
 def weather(chance: random.Random) -> Weather:
     lengths = chance.choice([SHORT, REAL])
     # As far apart as the clocks may be before the first answer, less what they drift in the storm.
-    most = min(UNKNOWN_OFFSET_SECONDS, UNKNOWN_OFFSET_SHARE * lengths.quarter_seconds) - 1
+    most = 119 if lengths is REAL else 14
     limits = limit_set(chance)
     return Weather(
         lengths=lengths,
         limits=limits,
         # Until the first reading only what is configured can be kept: here the day, which is shorter than any real.
         configured=Limits(600, limits.overall_day, 600, limits.read_day),
-        offset=chance.choice([0.0, 1.5, -1.5, most, -most, chance.uniform(-most, most)]),
+        # A `Date` tells most where it was cut off least, or most: at the edges of a second.
+        offset=chance.choice([-most, -2, 0, 1, most]) + chance.choice([0.0, 0.001, 0.5, 0.999]),
         drift=chance.choice([0.0, 5e-5, -5e-5]),
         begins=chance.choice([-300.0, -130.0, -20.0, -5.0, 0.0, 100.0, 700.0]),
     )
 
 
 def limit_set(chance: random.Random) -> Limits:
-    quarters, days = range(10, 41), range(10, 121)
+    quarters, days = range(10, 41), chance.choice([range(10, 41), range(40, 200)])
     return Limits(chance.choice(quarters), chance.choice(days), chance.choice(quarters), chance.choice(days))
 
 
@@ -227,28 +218,45 @@ def fate(chance: random.Random, calm: int) -> Fate:
         transit=chance.choice([0.0, TRANSIT_SECONDS / 2, TRANSIT_SECONDS]),
         processing=chance.choice(waits),
         travel=chance.choice(waits),
-        edge=chance.choice([0.0, 0.0, -DATE_SLACK_SECONDS, DATE_SLACK_SECONDS]),
+        edge=chance.choice([0.0, 0.0, -EDGE_SECONDS, EDGE_SECONDS]),
         silent=chance.random() < 0.5,
         end=chance.choice(["crashed", "lost", *["answered"] * calm]),
     )
 
 
-def moves(chance: random.Random, most: int, *, alone: bool) -> list[Move]:
+def wild(chance: random.Random, most: int, *, alone: bool) -> Iterator[Move]:
+    """Anything at any time."""
     calm = chance.choice([1, 3, 30, 1000])
     gaps = chance.choice([[0.0, 0.1, 1.0, 3.0], [0.0, 1.0, 3.0, 20.0], [0.0, 0.1, 1.0, 3.0, 20.0, 60.0, 300.0]])
-    found: list[Move] = []
     for _ in range(chance.randint(1, most)):
-        move: Ask | Foreign | Relimit = Ask(tuple(fate(chance, calm) for _ in range(chance.randint(1, 3))))
-        if not alone and chance.random() < 0.2:
-            foreign = Foreign(chance.randint(1, 30), reads=chance.random() < 0.5)
-            move = foreign if chance.random() < 0.6 else Relimit(limit_set(chance))
-        found.append((chance.choice(gaps), move))
-    return found
+        if alone or chance.random() < 0.8:
+            fates = tuple(fate(chance, calm) for _ in range(chance.randint(1, 3)))
+            yield chance.choice(gaps), Ask(fates)
+        elif chance.random() < 0.6:
+            yield chance.choice(gaps), Foreign(chance.randint(1, 30), reads=chance.random() < 0.5)
+        else:
+            yield chance.choice(gaps), Relimit(limit_set(chance))
+
+
+def at_the_turn(chance: random.Random, seen: Weather) -> Iterator[Move]:
+    """Learn the clock as exactly as can be, ask shortly before midnight, and fill the window after it."""
+    prompt = Fate(silent=chance.random() < 0.2)
+    for edge in (-EDGE_SECONDS, 0.0, EDGE_SECONDS):
+        yield 0.0, Ask((Fate(edge=edge),))
+    before = chance.uniform(1, 9)
+    yield max(0.0, -seen.begins - seen.offset - before), Ask((Fate(edge=chance.choice([-1.0, 1.0])),))
+    for _ in range(chance.randint(1, 8)):
+        yield chance.choice([0.0, 0.25, 1.0]), Ask((replace(fate(chance, 30), processing=0.0),))
+    yield before, Ask((prompt,))
+    for _ in range(80):
+        yield chance.choice([0.0, 0.1, 0.5]), Ask((prompt,))
 
 
 def storm_of(chance: random.Random, most: int, *, alone: bool, tell: Callable[[str], object] = len) -> Storm:
     """Run one storm to its end and check every permit in it."""
-    storm, course = Storm(weather(chance)), moves(chance, most, alone=alone)
+    storm = Storm(weather(chance))
+    turning = chance.random() < 0.4
+    course = [*(at_the_turn(chance, storm.weather) if turning else ()), *wild(chance, most, alone=alone)]
     tell("\n".join(map(str, [storm.weather, *course])))
     storm.run(course)
     storm.check()
