@@ -19,8 +19,9 @@ help:
 demo: $(READY)
 	@$(BIN)/python -m daemon demo
 
+# Twice as many workers as the smallest machine has cores: most tests wait for other processes.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ day. This module refuses to measure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -78,9 +78,7 @@ def judge(measured: Measured, before: Mapping[str, Check]) -> tuple[Check, ...]:
 
 def _with_since(check: Check, before: Check | None, now: datetime) -> Check:
     since = before.since if before is not None and before.verdict is check.verdict else now
-    return Check(
-        check.name, check.verdict, since, check.value, check.threshold, check.advice, check.holds_back_traffic
-    )
+    return replace(check, since=since)
 
 
 def overall(checks: tuple[Check, ...]) -> Verdict:

@@ -43,7 +43,7 @@ class Known:
 
 def streams_expected(known: Known | None, version: int) -> bool:
     """Tell, before the detail is asked for, whether streams will probably be needed as well."""
-    return known is None or known.streams_state == "wanted" or known.version != version
+    return known is None or _unfinished(known, version)
 
 
 def streams_needed(known: Known | None, shape: Shape, version: int, *, manual: bool) -> bool:
@@ -52,6 +52,11 @@ def streams_needed(known: Known | None, shape: Shape, version: int, *, manual: b
         return False
     if known is None or known.shape != shape:
         return True
+    return _unfinished(known, version)
+
+
+def _unfinished(known: Known, version: int) -> bool:
+    """Tell whether statistics are awaited or out of date; `none` is an answer too, and a final one."""
     return known.streams_state == "wanted" or (known.streams_state == "kept" and known.version != version)
 
 
@@ -77,7 +82,7 @@ def missing(
         return Bury("Strava no longer shows it")
     if expects_gone:
         return Bury("deleted before it was ever seen")
-    if now - hinted_at >= YOUNG:
+    if abs(now - hinted_at) >= YOUNG:  # a hint dated far ahead is no promise to wait for
         return Bury("never shown by Strava")
     return LookAgain(now + MISSING_DELAYS[min(max(attempts, 1), len(MISSING_DELAYS)) - 1])
 

@@ -25,7 +25,8 @@ from typing import Final
 
 from daemon.core.admission import Answered, MeterReading, Outcome, Reading
 
-SEND_WITHIN_SECONDS: Final = 2.0  # from the permit to the request's last byte on the wire
+SEND_WITHIN_SECONDS: Final = 3.0  # from the permit to the request's last byte on the wire
+CONNECT_SECONDS: Final = 2.0  # of which a connection may take to come about
 TRANSIT_SECONDS: Final = 3.0  # from there to Strava's counter
 UNKNOWN_OFFSET_SECONDS: Final = 120.0  # how far apart the clocks may be before the first answer
 UNKNOWN_OFFSET_SHARE: Final = 0.25  # of a shortened quarter: a sandbox's clock is ours, more or less
@@ -71,6 +72,12 @@ class Window:
     def usage(self, meter_usage: int) -> int:
         """Return the most that Strava can have counted, once all that is in flight has arrived."""
         return self.charged + max(0, meter_usage - self.shown - self.silent_seen)
+
+    def room(self, overall_limit: int, read_limit: int) -> int:
+        """Return how many more requests fit, in the window after this one as well: fewer are charged there."""
+        if self.spent:
+            return 0
+        return min(overall_limit - self.usage(self.overall_usage), read_limit - self.usage(self.read_usage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +174,11 @@ def admit(ledger: Ledger, count: int, now: datetime, lengths: Lengths) -> tuple[
     latest = now.timestamp() + high + SEND_WITHIN_SECONDS + TRANSIT_SECONDS
     quarter_ahead = latest >= (ledger.quarter.index + 1) * lengths.quarter_seconds
     day_ahead = latest >= (ledger.day.index + 1) * lengths.day_seconds
-    day_room, quarter_room = _room(ledger, day_ahead, quarter_ahead)
-    if count > day_room:
+    limits = ledger.limits
+    if count > ledger.day.room(limits.overall_day, limits.read_day):
         return Wait(_turn_at(ledger.day.index + 1, lengths.day_seconds, now, low), "today's requests are spent")
     turn_at = _turn_at(ledger.quarter.index + 1, lengths.quarter_seconds, now, low)
-    if count > quarter_room:
+    if count > ledger.quarter.room(limits.overall_quarter, limits.read_quarter):
         return Wait(turn_at, "this quarter's requests are spent")
     if not ledger.limits_learned and ledger.quarter.charged + count > COLD_PERMITS:
         return Wait(
@@ -196,27 +203,6 @@ def admit(ledger: Ledger, count: int, now: datetime, lengths: Lengths) -> tuple[
         day=Charge(ledger.day.index, day_ahead, ledger.day.silent),
     )
     return charged, grant
-
-
-def _room(ledger: Ledger, day_ahead: bool, quarter_ahead: bool) -> tuple[int, int]:
-    limits, quarter, day = ledger.limits, ledger.quarter, ledger.day
-    quarter_room = 0
-    if not quarter.spent:
-        quarter_room = min(
-            limits.overall_quarter - quarter.usage(quarter.overall_usage),
-            limits.read_quarter - quarter.usage(quarter.read_usage),
-        )
-    day_room = 0
-    if not day.spent:
-        day_room = min(
-            limits.overall_day - day.usage(day.overall_usage), limits.read_day - day.usage(day.read_usage)
-        )
-    if quarter_ahead:
-        least = min(limits.overall_quarter, limits.read_quarter)
-        quarter_room = min(quarter_room, least - quarter.charged_ahead)
-    if day_ahead:
-        day_room = min(day_room, min(limits.overall_day, limits.read_day) - day.charged_ahead)
-    return day_room, quarter_room
 
 
 def _charged(window: Window, count: int, *, ahead: bool) -> Window:
@@ -295,8 +281,10 @@ def _answered(window: Window, charge: Charge, answered_index: int | None, meters
             # It may have been counted on either side, and its reading may tell of either.
             return replace(window, silent=window.silent + 1)
         return window  # a late answer of a window that is over
-    if meters is None or answered_index != charge.index:
+    if meters is None:
         return replace(window, silent=window.silent + 1)
+    # Beyond the boundary it shows the window after this one. That is safe: a request counted there is charged here
+    # for nothing, and if it shows others' use, nothing more is sent until the turn is sure.
     overall, read = meters
     return replace(
         window,
@@ -331,7 +319,7 @@ def _exhausted(ledger: Ledger, grant: Grant) -> Ledger:
     """Hold the window that a 429 called spent; one that has turned since the permit was given is let go."""
     limits, quarter, day = ledger.limits, ledger.quarter, ledger.day
     day_is_spent = day.overall_usage >= limits.overall_day or day.read_usage >= limits.read_day
-    if day_is_spent and grant.day.index == day.index:
+    if day_is_spent:
         return replace(ledger, day=replace(day, spent=True))
     if grant.quarter.index == quarter.index:
         return replace(ledger, quarter=replace(quarter, spent=True))

@@ -24,5 +24,8 @@ def verify(header: str | None, body: bytes, key: bytes) -> str:
         return "invalid"
     parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
     signed_at, claimed = parts.get("t", ""), parts.get("v1", "")
-    expected = hmac.new(key, signed_at.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return "valid" if hmac.compare_digest(expected.encode(), claimed.encode()) else "invalid"
+    # Bytes that are not UTF-8 come as lone surrogates in a header.
+    signed = signed_at.encode(errors="backslashreplace") + b"." + body
+    expected = hmac.new(key, signed, hashlib.sha256).hexdigest()
+    is_valid = hmac.compare_digest(expected.encode(), claimed.encode(errors="backslashreplace"))
+    return "valid" if is_valid else "invalid"

@@ -136,7 +136,8 @@ class _Held:
 
     def still_valid(self, elapsed: float) -> bool:
         age = timedelta(seconds=elapsed - self.asked_at)
-        return self.grant.admitted_at + age < self.grant.send_before
+        deadline = self.grant.send_before - timedelta(seconds=quota.CONNECT_SECONDS)
+        return self.grant.admitted_at + age < deadline
 
 
 class Step(Admission):

@@ -21,6 +21,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self._ended: asyncio.Future[str] | None = None
+        self._stopping = False
 
     async def __aenter__(self) -> Self:
         """Get ready to start tasks."""
@@ -29,6 +30,7 @@ class Supervisor:
 
     async def __aexit__(self, *_: object) -> None:
         """Cancel the tasks, last started first."""
+        self._stopping = True
         for task in reversed(self._tasks):
             task.cancel()
             await asyncio.wait([task])
@@ -42,23 +44,22 @@ class Supervisor:
     async def until(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set; raises RootTaskEnded when a task ends by itself."""
         assert self._ended is not None
-        ended = self._ended
-        stop_or_end = asyncio.ensure_future(stop.wait())
-        ended.add_done_callback(lambda _: stop_or_end.cancel())
+        stopped = asyncio.ensure_future(stop.wait())
+        either: list[asyncio.Future[Any]] = [stopped, self._ended]
         try:
-            await stop_or_end
-        except asyncio.CancelledError:
-            if not ended.done():
-                stop_or_end.cancel()
-                raise
-        if ended.done():
-            raise RootTaskEnded(ended.result())
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if self._ended.done():
+            raise RootTaskEnded(self._ended.result())
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
+        # One that awaits something cancelled ends as cancelled too: unless we stop, that is an end like any other.
+        error = None if task.cancelled() else task.exception()
+        if self._stopping and error is None:
             return
-        error = task.exception()
-        log.error("task.ended", task=task.get_name(), exc_info=error)
+        log.error("task.ended", task=task.get_name(), cancelled=task.cancelled(), exc_info=error)
         assert self._ended is not None
         if not self._ended.done():
-            self._ended.set_result(f"{task.get_name()} ended: {error!r}")
+            reason = "cancelled" if task.cancelled() else repr(error)
+            self._ended.set_result(f"{task.get_name()} ended: {reason}")

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from daemon.core.admission import Admission, Answered
 from daemon.core.errors import DomestiqueError, Permanent, Retryable, Revoked
+from daemon.core.quota import CONNECT_SECONDS
 from daemon.strava import wire
 
 T = TypeVar("T")
@@ -25,8 +26,7 @@ RawAnswer: TypeAlias = tuple[int, bytes]
 
 log = structlog.get_logger(__name__)
 
-# A permit that is not sent within two seconds is dead, so there is no longer to get hold of a connection.
-CONNECT_SECONDS = 2.0
+
 # Counted after decompression. Ten streams of a 48-hour ride at 1 Hz, the longest we take, are some 10 MB.
 LARGEST_ANSWER_BYTES = 32 * 2**20
 

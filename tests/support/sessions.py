@@ -24,6 +24,8 @@ async def until_waiting(connection: Connection, sessions: int = 1, seconds: floa
     """Return as soon as that many sessions of this database wait for a lock."""
     async with asyncio.timeout(seconds):
         while True:
+            # Within a transaction the first look would be kept.
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
             waiting = await connection.fetchval(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -22,7 +22,7 @@ from tests.support.strava_counter import Counted, StravaCounter, date_header
 
 MIDNIGHT = 1_767_225_600.0  # 2026-01-01, in seconds since the epoch: a boundary of all window lengths used here
 COLD_PERMITS = 10
-SEND_WITHIN_SECONDS, TRANSIT_SECONDS, EDGE_SECONDS = 2.0, 3.0, 1.0  # the worst that the ledger promises to stand
+SEND_WITHIN_SECONDS, TRANSIT_SECONDS, EDGE_SECONDS = 3.0, 3.0, 1.0  # the worst that the ledger promises to stand
 SHORT = Lengths(60, 600)
 REAL = Lengths()
 
@@ -191,7 +191,7 @@ class Storm:
 def weather(chance: random.Random) -> Weather:
     lengths = chance.choice([SHORT, REAL])
     # As far apart as the clocks may be before the first answer, less what they drift in the storm.
-    most = 119 if lengths is REAL else 14
+    most = 118 if lengths is REAL else 13
     limits = limit_set(chance)
     return Weather(
         lengths=lengths,
@@ -240,7 +240,7 @@ def wild(chance: random.Random, most: int, *, alone: bool) -> Iterator[Move]:
 
 def at_the_turn(chance: random.Random, seen: Weather) -> Iterator[Move]:
     """Learn the clock as exactly as can be, ask shortly before midnight, and fill the window after it."""
-    prompt = Fate(silent=chance.random() < 0.2)
+    prompt = Fate(silent=chance.random() < 0.5)
     for edge in (-EDGE_SECONDS, 0.0, EDGE_SECONDS):
         yield 0.0, Ask((Fate(edge=edge),))
     before = chance.uniform(1, 9)
@@ -252,12 +252,13 @@ def at_the_turn(chance: random.Random, seen: Weather) -> Iterator[Move]:
         yield chance.choice([0.0, 0.1, 0.5]), Ask((prompt,))
 
 
-def storm_of(chance: random.Random, most: int, *, alone: bool, tell: Callable[[str], object] = len) -> Storm:
+def storm_of(chance: random.Random, most: int, *, alone: bool, tell: Callable[[str], None] | None = None) -> Storm:
     """Run one storm to its end and check every permit in it."""
     storm = Storm(weather(chance))
     turning = chance.random() < 0.4
     course = [*(at_the_turn(chance, storm.weather) if turning else ()), *wild(chance, most, alone=alone)]
-    tell("\n".join(map(str, [storm.weather, *course])))
+    if tell is not None:
+        tell("\n".join(map(str, [storm.weather, *course])))
     storm.run(course)
     storm.check()
     return storm
@@ -290,7 +291,7 @@ def test_alone_with_steady_limits_we_are_never_over_any_of_them(chance: random.R
 
 @seeds
 def test_alone_with_steady_limits_many_long_storms_never_bring_us_over(seed: int) -> None:
-    for number in range(12):
+    for number in range(20):
         never_over(storm_of(random.Random(1000 * seed + number), 200, alone=True))
 
 
@@ -302,7 +303,7 @@ def test_no_permit_goes_beyond_what_readings_have_shown(chance: random.Random) -
 
 @seeds
 def test_no_permit_goes_beyond_what_readings_have_shown_in_many_long_storms(seed: int) -> None:
-    for number in range(12):
+    for number in range(20):
         storm_of(random.Random(1000 * seed + number), 200, alone=False)
 
 

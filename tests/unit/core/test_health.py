@@ -1,0 +1,133 @@
+"""Each check at its threshold, since when, and what holds traffic back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from daemon.core.health import Check, Measured, Verdict, judge, overall
+from daemon.core.quota import MeterUsage, Wait
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WELL = Measured(measured_at=NOW, unfolded=0, dead_jobs=0, needs_authorization=0)
+SPENT = Wait(NOW + timedelta(minutes=7), "this quarter's requests are spent")
+INACTIVE = Wait(NOW + timedelta(minutes=15), "Strava says that the app is inactive", inactive=True)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def checks(measured: Measured, before: dict[str, Check] | None = None) -> dict[str, Check]:
+    return {check.name: check for check in judge(measured, before or {})}
+
+
+def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None:
+    found = checks(WELL)
+    assert set(found) == {
+        "database", "durability", "inbox", "queue", "dead_jobs", "strava_app", "quota", "subscription",
+        "authorizations", "event_loop",
+    }  # fmt: skip
+    assert {check.verdict for check in found.values()} == {Verdict.OK}
+    assert {check.advice for check in found.values()} == {"nothing to do"}
+    assert not any(check.holds_back_traffic for check in found.values())
+    assert overall(tuple(found.values())) is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "verdict"),
+    [
+        ("database", {"database_error": "no answer within 2 s"}, Verdict.FAILING),
+        ("durability", {"settings_off": ("fsync",)}, Verdict.FAILING),
+        ("inbox", {"oldest_unfolded_at": ago(60)}, Verdict.OK),
+        ("inbox", {"oldest_unfolded_at": ago(60.001)}, Verdict.FAILING),
+        ("inbox", {"oldest_unfolded_at": ago(-5)}, Verdict.OK),
+        ("queue", {"oldest_runnable_at": ago(600)}, Verdict.OK),
+        ("queue", {"oldest_runnable_at": ago(600.001)}, Verdict.FAILING),
+        ("queue", {"oldest_runnable_at": ago(99_999), "shut": SPENT}, Verdict.OK),
+        ("queue", {"oldest_runnable_at": ago(99_999), "shut": INACTIVE}, Verdict.OK),
+        ("dead_jobs", {"dead_jobs": 1}, Verdict.WARNING),
+        ("strava_app", {"shut": SPENT}, Verdict.OK),
+        ("strava_app", {"shut": INACTIVE}, Verdict.FAILING),
+        ("quota", {"shut": SPENT}, Verdict.WARNING),
+        ("quota", {"shut": INACTIVE}, Verdict.OK),
+        ("subscription", {"subscription_known": False}, Verdict.WARNING),
+        ("authorizations", {"needs_authorization": 1}, Verdict.WARNING),
+        ("event_loop", {"loop_lag_seconds": 1.0}, Verdict.OK),
+        ("event_loop", {"loop_lag_seconds": 1.001}, Verdict.FAILING),
+    ],
+)
+def test_each_check_turns_at_its_threshold_and_alone(name: str, changes: dict[str, Any], verdict: Verdict) -> None:
+    found = checks(replace(WELL, **changes))
+    assert found[name].verdict is verdict
+    assert (found[name].advice == "nothing to do") is (verdict is Verdict.OK)
+    others = {check.name for check in found.values() if check.verdict is not Verdict.OK} - {name}
+    refused = changes.get("shut")
+    expected = {"strava_app" if refused.inactive else "quota"} if refused else set()
+    assert others <= expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "holding"),
+    [
+        ({"database_error": "down"}, {"database"}),
+        ({"settings_off": ("fsync", "full_page_writes")}, {"durability"}),
+        ({"oldest_unfolded_at": ago(9999), "loop_lag_seconds": 9.0, "shut": INACTIVE, "dead_jobs": 3}, set()),
+    ],
+)
+def test_only_a_database_that_cannot_keep_events_holds_traffic_back(
+    changes: dict[str, Any], holding: set[str]
+) -> None:
+    found = checks(replace(WELL, **changes))
+    assert {check.name for check in found.values() if check.holds_back_traffic} == holding
+    assert overall(tuple(found.values())) is Verdict.FAILING
+
+
+def test_without_a_database_nothing_is_said_about_what_is_in_it() -> None:
+    found = checks(Measured(measured_at=NOW, database_error="down"))
+    assert set(found) == {"database", "durability", "event_loop"}
+    assert found["database"].value == "down"
+
+
+def test_since_stays_while_the_verdict_stays_and_moves_when_it_changes() -> None:
+    first = checks(WELL)
+    assert {check.since for check in first.values()} == {NOW}
+    later = replace(WELL, measured_at=NOW + timedelta(seconds=2), dead_jobs=1)
+    second = checks(later, first)
+    assert second["dead_jobs"].since == later.measured_at
+    assert {check.since for name, check in second.items() if name != "dead_jobs"} == {NOW}
+    worse = replace(later, measured_at=NOW + timedelta(seconds=4), dead_jobs=2)
+    third = checks(worse, second)
+    assert third["dead_jobs"].since == later.measured_at
+    assert third["dead_jobs"].value == "2 dead jobs"
+    mended = replace(WELL, measured_at=NOW + timedelta(seconds=6))
+    assert checks(mended, third)["dead_jobs"].since == mended.measured_at
+
+
+def test_the_worst_check_is_the_whole_and_no_check_at_all_is_failing() -> None:
+    ok, warning, failing = (
+        Check("x", verdict, NOW, "", "", "") for verdict in (Verdict.OK, Verdict.WARNING, Verdict.FAILING)
+    )
+    assert overall((ok, ok)) is Verdict.OK
+    assert overall((warning, ok)) is Verdict.WARNING
+    assert overall((warning, failing, ok)) is Verdict.FAILING
+    assert overall(()) is Verdict.FAILING
+
+
+def test_values_say_what_was_measured() -> None:
+    rows = (
+        MeterUsage("quarter", "overall", 600, 300, 200, NOW),
+        MeterUsage("day", "read", 1000, 900, 800, NOW),
+        MeterUsage("day", "overall", 0, 0, 0, NOW),
+    )
+    found = checks(
+        replace(WELL, quota=rows, shut=SPENT, unfolded=3, oldest_unfolded_at=ago(61), settings_off=("fsync",))
+    )
+    assert found["quota"].value == "900 of 1000 this day (read)"
+    assert "12:07:00 UTC" in found["quota"].advice
+    assert found["inbox"].value == "3 events unfolded, the oldest for 61 s"
+    assert found["durability"].value == "fsync off"
+    assert checks(WELL)["quota"].value == "not known yet"
