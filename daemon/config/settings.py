@@ -112,7 +112,7 @@ class Quota(Section):
     overall_day_limit: Whole = Field(30000, ge=1)
     read_quarter_limit: Whole = Field(600, ge=1)
     read_day_limit: Whole = Field(30000, ge=1)
-    quarter_seconds: Whole = Field(900, ge=1, le=86400)
+    quarter_seconds: Whole = Field(900, ge=12, le=86400)
     day_seconds: Whole = Field(86400, ge=1, le=86400)
     requests_per_second: Number = Field(10.0, gt=0, le=1000)
     concurrency: Whole = Field(8, ge=1, le=1000)

@@ -252,6 +252,8 @@ def observe(ledger: Ledger, grant: Grant, answer: Answered, now: datetime, lengt
         return replace(ledger, inactive_until=now + PROBE_EVERY)
     if answer.outcome is Outcome.RATE_LIMITED:
         return _exhausted(ledger, grant)
+    if ledger.inactive_until is not None and grant.admitted_at < ledger.inactive_until - PROBE_EVERY:
+        return ledger  # on its way before the app was refused: it proves nothing
     return replace(ledger, inactive_until=None)
 
 

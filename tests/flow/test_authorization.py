@@ -69,7 +69,7 @@ async def test_a_deauthorization_rests_the_athlete_and_stops_every_call(make_hou
     other = await daemon.sandbox.make_activity(athlete_id=second, seed=2, duration=600)
 
     async def the_other_is_served() -> bool:
-        return await daemon.value("SELECT 1 FROM activity_loads WHERE activity_id = $1", other) is not None
+        return bool(await daemon.value("SELECT 1 FROM activity_loads WHERE activity_id = $1", other) is not None)
 
     await eventually(the_other_is_served)
     assert await daemon.value("SELECT state FROM jobs WHERE payload->>'activity_id' = $1", str(resting)) == "queued"
@@ -79,7 +79,7 @@ async def test_a_deauthorization_rests_the_athlete_and_stops_every_call(make_hou
     await daemon.import_athletes()
 
     async def what_waited_is_done() -> bool:
-        return await daemon.value("SELECT 1 FROM activity_loads WHERE activity_id = $1", resting) is not None
+        return bool(await daemon.value("SELECT 1 FROM activity_loads WHERE activity_id = $1", resting) is not None)
 
     await eventually(what_waited_is_done)
     assert await state_of(daemon, first) == "active"
@@ -150,7 +150,7 @@ async def test_an_athlete_gone_for_seven_days_is_erased_without_a_trace(make_hou
     await daemon.start()
 
     async def is_gone() -> bool:
-        return await daemon.value("SELECT count(*) FROM athletes") == 1
+        return bool(await daemon.value("SELECT count(*) FROM athletes") == 1)
 
     await eventually(is_gone)
     for table in ("activities", "credentials", "thresholds", "turns"):

@@ -141,7 +141,7 @@ async def test_foreign_and_unknown_are_answered_like_any_other_and_cause_no_call
     )
 
     async def all_folded() -> bool:
-        return await daemon.value("SELECT count(*) FROM events WHERE folded_at IS NULL") == 0
+        return bool(await daemon.value("SELECT count(*) FROM events WHERE folded_at IS NULL") == 0)
 
     await eventually(all_folded)
     outcomes = {row[0] for row in await daemon.rows("SELECT outcome FROM events")}
@@ -172,7 +172,7 @@ async def test_a_database_that_hangs_means_503_within_strava_s_patience(make_hou
     assert len(daemon.log_lines("webhook.too_slow")) == 1
 
     async def is_stored_all_the_same() -> bool:
-        return await daemon.value("SELECT count(*) FROM events") == 1
+        return bool(await daemon.value("SELECT count(*) FROM events") == 1)
 
     await eventually(is_stored_all_the_same)
     assert await daemon.post_event(changed()) == 200  # Strava's second attempt: recognised

@@ -112,7 +112,9 @@ async def test_a_deleted_activity_leaves_only_a_tombstone(make_house: MakeHouse)
     await daemon.sandbox.delete_activity(activity_id)
 
     async def is_buried() -> bool:
-        return await daemon.value("SELECT reason FROM tombstones WHERE activity_id = $1", activity_id) is not None
+        return bool(
+            await daemon.value("SELECT reason FROM tombstones WHERE activity_id = $1", activity_id) is not None
+        )
 
     await eventually(is_buried)
     for table in ("activities", "activity_statistics", "activity_loads", "activity_streams"):
@@ -147,7 +149,7 @@ async def test_late_streams_are_looked_for_again(make_house: MakeHouse) -> None:
     activity_id = await daemon.sandbox.make_activity(athlete_id=athlete_id, seed=5, streams_ready_after=3600)
 
     async def is_waiting() -> bool:
-        return await daemon.value("SELECT streams_state FROM activities") == "wanted"
+        return bool(await daemon.value("SELECT streams_state FROM activities") == "wanted")
 
     await eventually(is_waiting)
     delay = await daemon.value(
@@ -162,7 +164,7 @@ async def test_late_streams_are_looked_for_again(make_house: MakeHouse) -> None:
         )
 
     async def came() -> bool:
-        return (
+        return bool(
             await daemon.value("SELECT method FROM activity_loads WHERE activity_id = $1", activity_id) == "power"
         )
 

@@ -119,7 +119,7 @@ async def test_no_secret_reaches_a_log_line(make_house: MakeHouse) -> None:
     await daemon.sandbox.make_activity(athlete_id=athletes[1], seed=2, duration=600)
 
     async def both_stand() -> bool:
-        return await daemon.value("SELECT count(*) FROM activity_loads") == 2
+        return bool(await daemon.value("SELECT count(*) FROM activity_loads") == 2)
 
     await eventually(both_stand, 40)
     text = daemon.log.read_text()
