@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 ATHLETES, DAYS = 10_000, 365
-COLD_PAGES, WARM_SECONDS, STREAMS = 20, 3.0, 200
+COLD_PAGES, WARM_PAGES, STREAMS, ANYBODY = 20, 200, 200, 400
 PAGE = 200
 KEYS = "time,distance,latlng,altitude,velocity_smooth,heartrate,cadence,watts,temp,moving,grade_smooth"
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +29,7 @@ def megabytes(process_id: int, field: str) -> float:
 
 
 def processor_seconds(process_id: int) -> float:
+    """Return the seconds that a process has kept a core busy."""
     fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
@@ -39,10 +40,13 @@ async def rate(process_id: int, count: int, ask: Callable[[int], Awaitable[int]]
     for number in range(count):
         size += await ask(number)
     elapsed, busy = time.perf_counter() - began, processor_seconds(process_id) - used
-    return f"{count / elapsed:7.1f}/s ({count / max(busy, 0.01):7.1f} per core second, {size / count / 1024:6.0f} KiB each)"
+    return (
+        f"{count / elapsed:6.1f}/s ({count / max(busy, 0.01):6.1f} per core second, {size / count / 1024:4.0f} KiB)"
+    )
 
 
 async def measure(url: str, process_id: int) -> None:
+    """Ask a running sandbox and print what it answers per second."""
     limits = {"overall_limits": [10**6, 10**7], "read_limits": [10**6, 10**7]}
     async with aiohttp.ClientSession() as session:
 
@@ -60,7 +64,7 @@ async def measure(url: str, process_id: int) -> None:
 
         print(f"list pages of {PAGE}, cold    {await rate(process_id, COLD_PAGES, page)}")
         await page(0)
-        print(f"list pages of {PAGE}, warm    {await rate(process_id, 200, page)}")
+        print(f"list pages of {PAGE}, warm    {await rate(process_id, WARM_PAGES, page)}")
 
         made: list[tuple[int, str]] = []
         for number in range(STREAMS):
@@ -78,12 +82,13 @@ async def measure(url: str, process_id: int) -> None:
         async def anybody(number: int) -> int:
             return len(await get("/athlete/activities?per_page=30", tokens[(number * 7) % len(tokens)]))
 
-        print(f"30 newest of anybody       {await rate(process_id, 400, anybody)}")
+        print(f"30 newest of anybody       {await rate(process_id, ANYBODY, anybody)}")
         print(f"memory                     {before:.0f} MB, then {megabytes(process_id, 'VmRSS'):.0f} MB")
         print(f"peak                       {megabytes(process_id, 'VmHWM'):.0f} MB")
 
 
 async def main() -> None:
+    """Start a sandbox of full size and measure it."""
     began = time.perf_counter()
     command = ["-m", "sandbox", "--port", "0", "--athletes", str(ATHLETES), "--history-days", str(DAYS)]
     process = await asyncio.create_subprocess_exec(

@@ -13,6 +13,7 @@ import sys
 from aiohttp import web
 
 from sandbox.options import Options, parse_options
+from sandbox.scenario import BadScenario
 from sandbox.server import build
 from sandbox.strava import FakeStrava
 
@@ -27,8 +28,8 @@ async def serve(options: Options) -> None:
     strava = FakeStrava(options)
     strava.populate()
     runner = web.AppRunner(build(strava), access_log=None, shutdown_timeout=CLOSING_SECONDS)
-    await runner.setup()
     try:
+        await runner.setup()
         site = web.TCPSite(runner, options.host, options.port)
         await site.start()
         host, port = runner.addresses[0][:2]
@@ -45,6 +46,9 @@ def main() -> int:
     options = parse_options(sys.argv[1:])
     try:
         asyncio.run(serve(options))
+    except BadScenario as error:
+        sys.stderr.write(f"sandbox: {options.scenario} cannot be played:\n{error}\n")
+        return 2
     except OSError as error:
         sys.stderr.write(f"sandbox: cannot listen on {options.host}:{options.port}: {error}\n")
         return 1

@@ -54,6 +54,8 @@ async def truncated(request: web.Request, whole: web.Response) -> web.StreamResp
 
 
 def mistyped(whole: web.Response) -> web.Response:
-    """Return the same answer with every value of a wrong type."""
+    """Return the same answer with every value of a wrong type; pages and redirections have no types."""
+    if whole.content_type != "application/json":
+        return whole
     body = whole.body if isinstance(whole.body, bytes) else b""
     return answer(with_wrong_types(orjson.loads(body)) if body else None, whole.status)

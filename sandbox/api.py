@@ -43,7 +43,7 @@ def _grant(request: web.Request, scope: str | None = None) -> Grant:
     if isinstance(holder, Doubt):
         raise Refused(DEAD_ACCESS_TOKEN if holder is Doubt.DEAD else UNKNOWN_APPLICATION)
     if scope is not None and not holder.covers(scope):
-        raise Refused(scope_missing(scope))
+        raise Refused(scope_missing(scope, 403 if strava.quirks.missing_scope == "forbidden" else 401))
     return holder
 
 

@@ -45,12 +45,17 @@ def rate_limit(field: str) -> Refusal:
     return fault(429, "Rate Limit Exceeded", "Application", field, "exceeded")
 
 
-def scope_missing(scope: str) -> Refusal:
-    """401 on a call that the athlete did not allow."""
-    return fault(401, "Authorization Error", "AccessToken", f"{scope}_permission", "missing")
+def scope_missing(scope: str, status: int = 401) -> Refusal:
+    """401, or as some saw it 403, on a call that the athlete did not allow."""
+    message = "Authorization Error" if status == 401 else "Forbidden"
+    return fault(status, message, "AccessToken", f"{scope}_permission", "missing")
 
 
 INVALID_CLIENT = bad_request("Application", "client_id")
+INVALID_REDIRECT_URI = bad_request("Application", "redirect_uri")
+INVALID_RESPONSE_TYPE = bad_request("Authorize", "response_type")
+INVALID_APPROVAL_PROMPT = bad_request("Authorize", "approval_prompt")
+INVALID_SCOPE = bad_request("Authorize", "scope")
 INVALID_CODE = bad_request("RequestToken", "code")
 INVALID_GRANT_TYPE = bad_request("Application", "grant_type")
 DEAD_REFRESH_TOKEN = bad_request("RefreshToken", "refresh_token")
@@ -60,6 +65,7 @@ CALLBACK_NOT_200 = bad_request("PushSubscription", "callback url", "GET to callb
 
 DEAD_ACCESS_TOKEN = fault(401, "Authorization Error", "Athlete", "access_token", "invalid")
 UNKNOWN_APPLICATION = fault(401, "Authorization Error", "Application", "", "invalid")
+ATHLETE_LIMIT_REACHED = fault(403, "Forbidden", "Application", "limit of connected athletes", "exceeded")
 APP_INACTIVE = fault(403, "Forbidden", "Application", "Status", "Inactive")
 
 NOT_FOUND = fault(404, "Resource Not Found", "Activity", "", "not found")

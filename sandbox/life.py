@@ -1,7 +1,8 @@
 """Something happens every few seconds: the demo's heartbeat.
 
-Mostly a new activity, now and then an edit, a deletion or an event sent twice. Refuses faults: those are
-switched on by hand.
+Mostly a new activity, now and then an edit, a deletion or an event sent twice. Who trains follows the habits of
+the hour, where he lives; what he does is what he might do in these weeks. Refuses faults: those are switched on
+by hand.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ import random
 from dataclasses import replace
 from functools import partial
 
+from sandbox.drawing import draw
+from sandbox.histories import is_invented
 from sandbox.push import Manner
-from sandbox.riders import plan_session
-from sandbox.sessions import perform
+from sandbox.recording import Zone
 from sandbox.strava import FakeStrava, Serving
+from sandbox.world import Athlete
 
 EDIT_SHARE = 0.08
 DELETION_SHARE = 0.03
 TWICE_SHARE = 0.1
 LATE_STREAMS_SHARE = 0.2
 LATE_SECONDS = 4.0
+CANDIDATES = 24  # of a big team, so many are asked whether they would train now
 NEW_TITLES = ("Felt good", "Headwind both ways", "Coffee stop included", "Legs of stone", "Last one before rest")
 
 
 class Life:
-    """Lets things happen to random athletes; which, follows from the seed."""
+    """Lets things happen to random athletes; which, follows from the seed and the hour."""
 
     def __init__(self, strava: FakeStrava, every_seconds: float) -> None:
         self._strava = strava
@@ -49,20 +53,37 @@ class Life:
         else:
             self._upload()
 
-    def _upload(self) -> None:
-        strava, draw = self._strava, self._random
-        connected = [one for one in strava.world.athletes.values() if strava.tokens.of(one.id) is not None]
+    def _likely(self, athlete: Athlete, now: int) -> float:
+        """Say how likely an athlete is to have just come home."""
+        local = now + Zone.named(athlete.home.zone, now).utc_offset_seconds
+        day, second = divmod(local, 86_400)
+        return self._strava.lives.habits(athlete).likely((day + 3) % 7, second / 3600 - 1)
+
+    def _who(self, now: int) -> Athlete | None:
+        strava, chosen = self._strava, self._random
+        connected = [
+            one
+            for one in strava.world.athletes.values()
+            if is_invented(one) and strava.tokens.of(one.id) is not None
+        ]
         if not connected:
+            return None
+        asked = connected if len(connected) <= CANDIDATES else chosen.sample(connected, CANDIDATES)
+        return chosen.choices(asked, [self._likely(one, now) for one in asked])[0]
+
+    def _upload(self) -> None:
+        strava, now = self._strava, int(self._strava.clock.now())
+        athlete = self._who(now)
+        if athlete is None:
             return
-        athlete, now = draw.choice(connected), int(strava.clock.now())
-        planned = plan_session(athlete, draw, now)
+        planned = strava.lives.improvise(athlete, self._random, now)
         # It has just ended, pauses included: athletes upload within minutes.
-        start_at = now - perform(planned).elapsed_seconds - draw.randint(20, 300)
+        start_at = now - draw(planned).elapsed_seconds - self._random.randint(20, 300)
         session = replace(planned, start_at=start_at)
-        late = LATE_SECONDS if draw.random() < LATE_STREAMS_SHARE else 0.0
-        activity = strava.add(athlete.id, start_at, partial(perform, session), Serving(streams_ready_after=late))
+        late = LATE_SECONDS if self._random.random() < LATE_STREAMS_SHARE else 0.0
+        activity = strava.add(athlete.id, start_at, partial(draw, session), Serving(streams_ready_after=late))
         self._uploaded.append(activity.id)
-        strava.announce(activity, "create", {}, Manner(repeat=2 if draw.random() < TWICE_SHARE else 1))
+        strava.announce(activity, "create", {}, Manner(repeat=2 if self._random.random() < TWICE_SHARE else 1))
 
     def _edit(self) -> None:
         activity = self._strava.world.find(self._random.choice(self._uploaded))

@@ -6,9 +6,13 @@ Refuses to hold what changes while running: that is `quirks`, `quota` and the co
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+MOST_ATHLETES = 2**17  # what an activity's id has room for
+MOST_SWING = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,21 @@ class Options:
     athletes: int
     seed: int
     history_days: int
+    season_swing: float
+    never_hard: float
+    corruptions: float
+    live_ids_from: int | None
     every: float | None
     callback: str | None
     subscription_id: int
     sign_key: str | None
     client_id: int
     client_secret: str
+    callback_domain: str
+    connected: int | None
+    athlete_limit: int
+    scenario: Path | None
+    scenario_speed: float
     overall_limits: Limits
     read_limits: Limits
     quarter_seconds: int
@@ -61,6 +74,33 @@ def _parser() -> argparse.ArgumentParser:
     add("--athletes", type=int, default=5, help="how many athletes to invent (default: %(default)s)")
     add("--seed", type=int, default=1, help="the same seed gives the same world (default: %(default)s)")
     add("--history-days", type=int, default=28, help="days of past activities per athlete (default: %(default)s)")
+    add(
+        "--season-swing",
+        type=float,
+        default=0.04,
+        metavar="SHARE",
+        help="fitness and fatigue move thresholds by this share at most (default: %(default)s)",
+    )
+    add(
+        "--never-hard",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="of the athletes that are not casual, so many never go all out (default: %(default)s)",
+    )
+    add(
+        "--corruptions",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="times the stated rates of broken recordings, 0 is none (default: %(default)s)",
+    )
+    add(
+        "--live-ids-from",
+        type=int,
+        metavar="ID",
+        help="first id of new activities (default: follows from the start)",
+    )
     add("--every", type=float, metavar="SECONDS", help="something happens to a random athlete this often")
     add("--callback", metavar="URL", help="an event subscription that exists from the start, no handshake")
     add(
@@ -72,6 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--sign-key", metavar="KEY", help="sign events in X-Strava-Signature with this key")
     add("--client-id", type=int, default=12345, help="the app's id (default: %(default)s)")
     add("--client-secret", default="sandbox-secret", help="the app's secret (default: %(default)s)")
+    add(
+        "--callback-domain",
+        default="localhost",
+        metavar="DOMAIN",
+        help="where redirect_uri may lead besides localhost and 127.0.0.1, * is anywhere (default: %(default)s)",
+    )
+    add("--connected", type=int, metavar="N", help="only the first N invented athletes have connected already")
+    add("--athlete-limit", type=int, default=0, metavar="N", help="connected athletes at most, 0: no limit")
+    add("--scenario", type=Path, metavar="FILE", help="play this file of JSON lines from the start on")
+    add("--scenario-speed", type=float, default=1.0, metavar="FACTOR", help="play so many times as fast")
     for meter in ("overall", "read"):
         add(
             f"--{meter}-limits",
@@ -94,6 +144,18 @@ def parse_options(arguments: Sequence[str]) -> Options:
     options = Options(**vars(parser.parse_args(arguments)))
     if options.quarter_seconds < 1 or options.day_seconds < options.quarter_seconds:
         parser.error("windows need at least a second, and a day at least a quarter")
+    if not 0 <= options.athletes <= MOST_ATHLETES or options.history_days < 0:
+        parser.error(f"--athletes goes from 0 to {MOST_ATHLETES}, and --history-days is not negative")
+    if (
+        not 0 <= options.season_swing <= MOST_SWING
+        or not 0 <= options.never_hard <= 1
+        or not 0 <= options.corruptions < math.inf
+    ):
+        parser.error(f"--season-swing goes to {MOST_SWING}, --never-hard to 1, and none of these is negative")
     if options.rides is not None and not options.rides.is_dir():
         parser.error(f"--rides {options.rides} is not a folder")
+    if options.scenario is not None and not options.scenario.is_file():
+        parser.error(f"--scenario {options.scenario} is not a file")
+    if not 0 < options.scenario_speed < math.inf:
+        parser.error("--scenario-speed must be more than 0")
     return options

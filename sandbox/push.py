@@ -10,6 +10,8 @@ import asyncio
 import hashlib
 import hmac
 from collections import deque
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ import orjson
 
 from sandbox.clock import Clock
 from sandbox.faults import CALLBACK_NOT_200, NOT_VERIFIABLE, Refused
+from sandbox.mishaps import NONE, Mishap
 from sandbox.shapes import iso
 
 ATTEMPTS = 3
@@ -73,6 +76,27 @@ class Manner:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """What a delivery waits for: its delay, and being overtaken, the latter so long at most."""
+
+    delay_seconds: float
+    overtaken: asyncio.Event | None = None
+    at_most_seconds: float = 0.0
+
+    async def over(self) -> None:
+        """Wait."""
+        await asyncio.sleep(self.delay_seconds)
+        if self.overtaken is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.overtaken.wait(), self.at_most_seconds)
+
+
+def _let_pass(waiting: Sequence[asyncio.Event]) -> None:
+    for overtaken in waiting:
+        overtaken.set()
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """How long an attempt waits for its 200, and what lies between two attempts."""
 
@@ -93,6 +117,8 @@ class Push:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deliveries: deque[Delivery] = deque(maxlen=KEPT_DELIVERIES)
         self._last_id = 0
+        # One per event that waits until a later one has gone before it.
+        self._overtakable: list[asyncio.Event] = []
 
     async def open(self) -> None:
         """Open the HTTP client."""
@@ -121,23 +147,38 @@ class Push:
         if not isinstance(echoed, dict) or echoed.get("hub.challenge") != challenge:
             raise Refused(NOT_VERIFIABLE)
 
-    def send(self, body: bytes, manner: Manner, *, lost: bool = False) -> list[Delivery]:
-        """Start the deliveries of one event and return them at once; `lost` ones never leave."""
+    def send(self, body: bytes, manner: Manner, mishap: Mishap = NONE) -> list[Delivery]:
+        """Start the deliveries of one event and return them at once; lost ones never leave."""
+        leaves = self.subscription is not None and not mishap.lost
+        passed, self._overtakable = (self._overtakable, []) if leaves else ([], self._overtakable)
+        delays = [manner.delay_seconds + mishap.late_seconds] * manner.repeat
+        if mishap.repeated_after is not None:
+            delays.append(delays[0] + mishap.repeated_after)
         started = []
-        for _ in range(manner.repeat):
+        for delay_seconds in delays:
             self._last_id += 1
             delivery = Delivery(id=self._last_id, body=body)
             self._deliveries.append(delivery)
             started.append(delivery)
-            if lost:
+            if mishap.lost:
                 delivery.outcome = "lost"
             elif self.subscription is None:
                 delivery.outcome = "unsubscribed"
             else:
-                task = asyncio.create_task(self._deliver(delivery, self.subscription, manner.delay_seconds))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._start(self._deliver(delivery, self.subscription, self._waits(delay_seconds, mishap), passed))
         return started
+
+    def _start(self, delivering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(delivering)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _waits(self, delay_seconds: float, mishap: Mishap) -> Wait:
+        if mishap.waits_at_most is None:
+            return Wait(delay_seconds)
+        overtaken = asyncio.Event()
+        self._overtakable.append(overtaken)
+        return Wait(delay_seconds, overtaken, mishap.waits_at_most)
 
     async def settle(self, seconds: float) -> bool:
         """Wait until nothing is under way; False where that took longer."""
@@ -149,11 +190,14 @@ class Push:
         """Return the deliveries with a higher id, oldest first."""
         return [delivery.report() for delivery in self._deliveries if delivery.id > newer_than]
 
-    async def _deliver(self, delivery: Delivery, to: Subscription, delay_seconds: float) -> None:
-        await asyncio.sleep(delay_seconds)
+    async def _deliver(
+        self, delivery: Delivery, to: Subscription, wait: Wait, passed: Sequence[asyncio.Event]
+    ) -> None:
+        await wait.over()
         for attempt in range(1, ATTEMPTS + 1):
             result = await self._attempt(delivery.body, to.callback_url)
             delivery.attempts.append({"at": self._clock.now(), "result": result})
+            _let_pass(passed)
             if result == 200:
                 delivery.outcome = "acknowledged"
                 return

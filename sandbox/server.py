@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from sandbox import api, control, oauth
+from sandbox import api, authorization, control, oauth, subscriptions, truth
 from sandbox.answers import ConnectionCut, answer, cut, mistyped, refusal_answer, truncated
-from sandbox.asked import BadAsk
+from sandbox.asked import BadAsk, Missing
+from sandbox.deeds import DEEDS
 from sandbox.faults import PATH_NOT_FOUND, RATE_LIMIT_RECORDED, SERVER_ERROR, Refused, rate_limit
 from sandbox.journal import Entry
 from sandbox.life import Life
+from sandbox.scenario import PLAYER, BadScenario, Player
+from sandbox.stage import STAGE, Stage
 from sandbox.strava import STRAVA, FakeStrava
 from sandbox.switches import REFUSALS
 from sandbox.tokens import Grant
@@ -24,10 +27,14 @@ from sandbox.tokens import Grant
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOG = logging.getLogger("sandbox")
-SECRETS = frozenset({"access_token", "client_secret", "refresh_token"})
+SECRETS = frozenset({"access_token", "client_secret", "code", "refresh_token"})
 MOST_BYTES = 64 * 2**20  # a control call may carry a day's streams
 
-ENDPOINT_OF_ROUTE = {"token_in_api": "token", "push_subscription": "push_subscriptions"}
+ENDPOINT_OF_ROUTE = {
+    **{f"{name}_in_api": name for name in oauth.HANDLERS},
+    "push_subscription": "push_subscriptions",
+    **dict.fromkeys(authorization.PATHS.values(), "authorize"),
+}
 COUNTED = frozenset({"athlete", "zones", "activities", "activity", "streams", "deauthorize", "unknown"})
 # Streams answers carry no rate headers since August 2025, though they count.
 WITH_HEADERS = COUNTED - {"streams"}
@@ -136,7 +143,7 @@ async def controlled(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except BadAsk as error:
-        return answer({"error": str(error)}, 400)
+        return answer({"error": str(error)}, 404 if isinstance(error, Missing) else 400)
     except web.HTTPException as error:
         return answer({"error": error.text}, error.status)
     except Exception as error:
@@ -177,13 +184,30 @@ async def _alive(app: web.Application) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def _played(app: web.Application) -> AsyncIterator[None]:
+    player, options = app[PLAYER], app[STRAVA].options
+    if options.scenario is not None:
+        try:
+            text = options.scenario.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadScenario(str(error)) from error
+        player.start(text, options.scenario_speed)
+    yield
+    await player.stop()
+
+
 def build(strava: FakeStrava) -> web.Application:
-    """Wire the routes and middlewares around a fake Strava."""
+    """Wire the routes and middlewares around a fake Strava; raises BadScenario at the start of the application."""
     app = web.Application(middlewares=[controlled, counted], client_max_size=MOST_BYTES)
     app[STRAVA] = strava
+    app[STAGE] = Stage(strava, DEEDS)
+    app[PLAYER] = Player(app[STAGE])
     control.add_routes(app.router)
+    truth.add_routes(app.router)
+    authorization.add_routes(app.router)
     oauth.add_routes(app.router)
+    subscriptions.add_routes(app.router)
     api.add_routes(app.router)
     app.on_response_prepare.append(dress)
-    app.cleanup_ctx.extend([_push_open, _alive])
+    app.cleanup_ctx.extend([_push_open, _alive, _played])
     return app

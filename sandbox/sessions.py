@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox.recording import Recording
 from sandbox.world import Body, Home
 
-KINDS = ("ride", "ride_estimated", "indoor", "run", "swim", "strength", "manual")
-SHAPES = ("steady", "tempo", "threshold", "intervals")
+KINDS = ("ride", "ride_estimated", "ride_meterless", "indoor", "run", "swim", "strength", "manual")
+SHAPES = ("steady", "tempo", "threshold", "intervals", "all_out")
 
 # Which kind stands for a sport type that is asked for by name.
 KIND_OF_SPORT = {
@@ -20,14 +19,18 @@ KIND_OF_SPORT = {
     "Hike": "run", "Swim": "swim",
 }  # fmt: skip
 SPORT_OF_KIND = {
-    "ride": "Ride", "ride_estimated": "Ride", "indoor": "Ride", "run": "Run", "swim": "Swim",
-    "strength": "WeightTraining", "manual": "Ride",
+    "ride": "Ride", "ride_estimated": "Ride", "ride_meterless": "Ride", "indoor": "Ride", "run": "Run",
+    "swim": "Swim", "strength": "WeightTraining", "manual": "Ride",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The recipe of one activity; `shape` is the plan of its effort."""
+    """The recipe of one activity; `shape` is the plan of its effort, `body` the athlete's on that day.
+
+    `all_out_seconds` are the lengths of the efforts of an all-out session. A ride without a meter has estimated
+    watts; the plainest of them, `ride_estimated`, has no heart rate either.
+    """
 
     seed: int
     kind: str
@@ -38,11 +41,6 @@ class Session:
     moving_seconds: int
     body: Body
     home: Home
-
-
-def perform(session: Session) -> Recording:
-    """Draw a session."""
-    # Imported here: numpy takes a quarter of a second, and a start should not wait for the first drawing.
-    from sandbox.drawing import draw  # noqa: PLC0415
-
-    return draw(session)
+    all_out_seconds: tuple[int, ...] = ()
+    strap: bool = True
+    corruption: str | None = None

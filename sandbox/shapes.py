@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from sandbox import polyline
-from sandbox.recording import STREAM_KEYS, Recording, Streams
+from sandbox.recording import STREAM_KEYS, Channels, Recording, Streams, known
 from sandbox.splits import METRES_PER_KILOMETRE, METRES_PER_MILE, splits
 
 Json = dict[str, Any]
@@ -34,6 +35,7 @@ NO_PLACE: Mapping[str, None] = dict.fromkeys(("location_city", "location_state",
 NO_FAME: Mapping[str, int] = dict.fromkeys(
     ("achievement_count", "kudos_count", "comment_count", "photo_count", "pr_count", "total_photo_count"), 0
 )
+WEIGHTED_SECONDS = 25
 STATISTICS_SHOWN = ("heart_rate", "pace", "power", "speed", "calories")
 
 
@@ -42,25 +44,11 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _known(streams: Streams, key: str) -> list[float]:
-    return [value for value in streams.get(key, ()) if value is not None]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _smoothed(values: Sequence[float], window: int) -> list[float]:
-    sums = [0.0, *accumulate(values)]
-    width = min(window, len(values))
-    return [(end - start) / width for start, end in zip(sums, sums[width:], strict=False)]
-
-
 def _power(recording: Recording) -> Json:
-    watts = _known(recording.streams, "watts")
-    if not watts:
+    watts = known(recording.streams, "watts")
+    if not watts.size:
         return {}
-    average = _mean(watts)
+    average = float(watts.mean())
     shown: Json = {
         "average_watts": round(average, 1),
         "kilojoules": round(average * recording.moving_seconds / 1000, 1),
@@ -68,51 +56,63 @@ def _power(recording: Recording) -> Json:
     }
     if recording.device_watts:
         # Strava's weighted average is its own smoothing, near normalized power and never equal to it.
-        shown["max_watts"] = int(max(watts))
-        shown["weighted_average_watts"] = round(_mean([mean**4 for mean in _smoothed(watts, 25)]) ** 0.25)
+        sums = np.concatenate([[0.0], np.cumsum(watts)])
+        width = min(WEIGHTED_SECONDS, watts.size)
+        smoothed = (sums[width:] - sums[:-width]) / width
+        shown["max_watts"] = int(watts.max())
+        shown["weighted_average_watts"] = round(float(np.square(np.square(smoothed)).mean()) ** 0.25)
     return shown
 
 
 def _heart(recording: Recording) -> Json:
-    beats = _known(recording.streams, "heartrate")
+    beats = known(recording.streams, "heartrate")
     shown: Json = {
-        "has_heartrate": bool(beats),
+        "has_heartrate": bool(beats.size),
         "heartrate_opt_out": False,
-        "display_hide_heartrate_option": bool(beats),
+        "display_hide_heartrate_option": bool(beats.size),
     }
-    if beats:
-        shown["average_heartrate"] = round(_mean(beats), 1)
-        shown["max_heartrate"] = float(max(beats))
-        strain = _mean([max(beat - 100, 0) ** 2 for beat in beats]) / 2500
+    if beats.size:
+        shown["average_heartrate"] = round(float(beats.mean()), 1)
+        shown["max_heartrate"] = float(beats.max())
+        strain = float(np.square(np.maximum(beats - 100, 0)).mean()) / 2500
         shown["suffer_score"] = float(round(strain * recording.moving_seconds / 60))
     return shown
 
 
 def _motion(recording: Recording) -> Json:
     streams = recording.streams
-    speed = _known(streams, "velocity_smooth")
+    speed = known(streams, "velocity_smooth")
     moving = max(recording.moving_seconds, 1)
     shown: Json = {
         "average_speed": round(recording.distance_metres / moving, 3),
-        "max_speed": round(max(speed), 3) if speed else 0,
+        "max_speed": round(float(speed.max()), 3) if speed.size else 0,
     }
     for key, name in (("cadence", "average_cadence"), ("temp", "average_temp")):
-        values = _known(streams, key)
-        if values:
-            shown[name] = round(_mean(values), 1) if key == "cadence" else round(_mean(values))
-    altitude = _known(streams, "altitude")
-    if altitude:
-        shown |= {"elev_high": round(max(altitude), 1), "elev_low": round(min(altitude), 1)}
+        values = known(streams, key)
+        if values.size:
+            mean = float(values.mean())
+            shown[name] = round(mean, 1) if key == "cadence" else round(mean)
+    altitude = known(streams, "altitude")
+    if altitude.size:
+        shown |= {"elev_high": round(float(altitude.max()), 1), "elev_low": round(float(altitude.min()), 1)}
     return shown
 
 
-def _place(activity_id: int, recording: Recording) -> Json:
-    points = [point for point in recording.streams.get("latlng", ()) if point is not None]
-    track = {"polyline": polyline.encode(points, 1000), "summary_polyline": polyline.encode(points, 100)}
+def _points(streams: Streams) -> polyline.Points:
+    if isinstance(streams, Channels):
+        return streams.arrays.get("latlng", np.zeros((0, 2)))
+    return [point for point in streams.get("latlng", ()) if point is not None]
+
+
+def _place(activity_id: int, recording: Recording, *, whole: bool) -> Json:
+    points = _points(recording.streams)
+    track = {"polyline": polyline.encode(points, 1000)} if whole else {}
+    track["summary_polyline"] = polyline.encode(points, 100)
+    ends = (points[0], points[-1]) if len(points) else ((), ())
     return {
-        "map": {"id": f"a{activity_id}", **track, "resource_state": 3},
-        "start_latlng": list(points[0]) if points else [],
-        "end_latlng": list(points[-1]) if points else [],
+        "map": {"id": f"a{activity_id}", **track, "resource_state": 3 if whole else 2},
+        "start_latlng": [float(degrees) for degrees in ends[0]],
+        "end_latlng": [float(degrees) for degrees in ends[1]],
     }
 
 
@@ -152,11 +152,10 @@ def _zones_held(detail: Json) -> list[str]:
     return [zone for zone, key in held if key in detail]
 
 
-def detail_of(activity_id: int, athlete_id: int, recording: Recording) -> Json:
-    """Return the answer of `GET /activities/{id}` for a public activity, in Strava's order of keys."""
-    local_at = recording.start_at + recording.zone.utc_offset_seconds
-    detail: Json = {
-        "resource_state": 3,
+def _item(activity_id: int, athlete_id: int, recording: Recording, *, whole: bool) -> Json:
+    """Return what list item and detail share, in Strava's order of keys."""
+    return {
+        "resource_state": 3 if whole else 2,
         "athlete": {"id": athlete_id, "resource_state": 1},
         "name": recording.name,
         "distance": round(float(recording.distance_metres), 1),
@@ -168,13 +167,14 @@ def detail_of(activity_id: int, athlete_id: int, recording: Recording) -> Json:
         **({"workout_type": None} if recording.older_type in {"Ride", "Run"} else {}),
         "id": activity_id,
         "start_date": iso(recording.start_at),
-        "start_date_local": iso(local_at),  # its Z is false: this is the local wall clock
+        # its Z is false: this is the local wall clock
+        "start_date_local": iso(recording.start_at + recording.zone.utc_offset_seconds),
         "timezone": recording.zone.label,
         "utc_offset": float(recording.zone.utc_offset_seconds),
         **NO_PLACE,
         **NO_FAME,
         "athlete_count": 1,
-        **_place(activity_id, recording),
+        **_place(activity_id, recording, whole=whole),
         "trainer": recording.trainer,
         "commute": False,
         "manual": recording.manual,
@@ -188,6 +188,12 @@ def detail_of(activity_id: int, athlete_id: int, recording: Recording) -> Json:
         **_upload(activity_id, recording),
         "from_accepted_tag": False,
         "has_kudoed": False,
+    }
+
+
+def detail_of(activity_id: int, athlete_id: int, recording: Recording) -> Json:
+    """Return the answer of `GET /activities/{id}` for a public activity."""
+    detail = _item(activity_id, athlete_id, recording, whole=True) | {
         "description": None,
         "calories": float(round(recording.calories)) if recording.calories is not None else 0.0,
         "perceived_exertion": None,
@@ -208,8 +214,13 @@ def detail_of(activity_id: int, athlete_id: int, recording: Recording) -> Json:
     return detail
 
 
+def item_of(activity_id: int, athlete_id: int, recording: Recording) -> Json:
+    """Return an unedited activity as the list shows it: the same numbers as its detail, from the same draw."""
+    return _item(activity_id, athlete_id, recording, whole=False)
+
+
 def summary_of(detail: Json) -> Json:
-    """Return the same activity as the list shows it: fewer keys, a coarse map, no perceived exertion."""
+    """Return a detail as the list shows it: fewer keys, a coarse map, no perceived exertion."""
     summary = {key: detail[key] for key in SUMMARY_KEYS if key in detail}
     chart = detail["map"]
     summary["resource_state"] = 2
@@ -217,19 +228,15 @@ def summary_of(detail: Json) -> Json:
     return summary
 
 
+def _stream(data: Sequence[Any], series: str) -> Json:
+    return {"data": data, "series_type": series, "original_size": len(data), "resolution": "high"}
+
+
 def streams_of(streams: Streams, keys: Collection[str], *, key_by_type: bool) -> Json | list[Json]:
     """Return the asked streams; `distance` comes unasked where there is one, a missing channel is left out."""
     series = "distance" if "distance" in streams else "time"
-    shown = {
-        key: {
-            "data": streams[key],
-            "series_type": series,
-            "original_size": len(streams[key]),
-            "resolution": "high",
-        }
-        for key in STREAM_KEYS
-        if key in streams and (key in keys or key == series == "distance")
-    }
+    asked = [key for key in STREAM_KEYS if key in streams and (key in keys or key == series == "distance")]
+    shown = {key: _stream(streams[key], series) for key in asked}
     if key_by_type:
         return shown
     return [{"type": key, **stream} for key, stream in shown.items()]

@@ -25,7 +25,7 @@ def splits(streams: Streams, length_metres: float) -> list[dict[str, Any]]:
     """Return one entry per full or begun length, each with its own distance, seconds and speed."""
     if not streams.get("distance") or not streams.get("time"):
         return []
-    seconds, beats = streams["time"], streams.get("heartrate", ())
+    seconds, beats, altitude = streams["time"], streams.get("heartrate", ()), streams.get("altitude", ())
     covered: list[float] = list(accumulate((metres or 0.0 for metres in streams["distance"]), max))
     shown: list[dict[str, Any]] = []
     start = 0
@@ -38,7 +38,7 @@ def splits(streams: Streams, length_metres: float) -> list[dict[str, Any]]:
             {
                 "distance": round(metres, 1),
                 "elapsed_time": elapsed,
-                "elevation_difference": _rise(streams.get("altitude", ()), start, end),
+                "elevation_difference": _rise(altitude, start, end),
                 "moving_time": elapsed,
                 "split": len(shown) + 1,
                 "average_speed": round(metres / elapsed, 2) if elapsed > 0 else 0.0,

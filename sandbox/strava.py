@@ -5,31 +5,33 @@ Refuses HTTP: the routes call it, and so does its own life.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from sandbox.clock import Clock
+from sandbox.habits import Nature
+from sandbox.histories import History, Lives
 from sandbox.journal import Journal
+from sandbox.mishaps import Mishaps
 from sandbox.options import Options
 from sandbox.push import Delivery, Manner, Pace, Push, Subscription
 from sandbox.quirks import Quirks
 from sandbox.quota import Quota
 from sandbox.recording import OLDER_TYPES, Streams
-from sandbox.riders import invent_athletes, plan_history
+from sandbox.riders import invent_athletes
 from sandbox.rides import Ride, read_rides
-from sandbox.sessions import perform
 from sandbox.switches import Switchboard
 from sandbox.tokens import FULL_SCOPE, Grant, Tokens
-from sandbox.world import Activity, Athlete, Body, Draw, Home, Unready, World
+from sandbox.world import FIRST_LIVE_ID, Activity, Athlete, Body, Draw, Home, Unready, World
 
 # What an edit is called in an event; other fields change without one.
 EVENT_NAMES = {"name": "title", "sport_type": "type", "private": "private"}
+SINCE_2020 = 1_577_836_800
+IDS_A_SECOND = 2**16  # more than can be made in one: a later start never meets the ids of an earlier one
 NOWHERE = Home("", "", 48.0, 7.85, "UTC")
 
 
@@ -60,16 +62,31 @@ class FakeStrava:
             options.day_seconds,
         )
         self.tokens = Tokens(options.seed)
-        self.world = World()
+        nature = Nature(
+            seed=options.seed,
+            season_swing=options.season_swing,
+            never_hard_share=options.never_hard,
+            corruption_scale=options.corruptions,
+        )
+        self.lives = Lives(nature)
+        self.history = History(self.lives, options.history_days, int(self.clock.now()))
+        self.world = World(self.history, self._first_live_id())
         self.switches = Switchboard(options.seed)
         self.journal = Journal()
-        self.quirks = Quirks()
+        self.quirks = Quirks(athlete_limit=options.athlete_limit)
+        self.mishaps = Mishaps(options.seed)
         self.push = Push(self.clock, Pace(options.answer_seconds, options.retry_seconds), options.sign_key)
         self.rides: list[Ride] = []
-        self._random = random.Random(f"{options.seed}/strava")
         self._next_subscription_id = options.subscription_id
         if options.callback is not None:
             self.subscribe(options.callback)
+
+    def _first_live_id(self) -> int:
+        """Return where new ids begin: with this start's instant, for an app may know those of the last."""
+        if self.options.live_ids_from is not None:
+            return self.options.live_ids_from
+        started_at = int(self.clock.now() - self.clock.offset_seconds)
+        return FIRST_LIVE_ID + max(started_at - SINCE_2020, 0) * IDS_A_SECOND
 
     def subscribe(self, callback_url: str) -> Subscription:
         """Send all events there from now on, under an id that was never used before."""
@@ -81,14 +98,20 @@ class FakeStrava:
         return subscription
 
     def populate(self) -> None:
-        """Invent the athletes with their history, and read the folder of rides."""
-        options, now = self.options, int(self.clock.now())
-        for athlete in invent_athletes(options.athletes, options.seed):
-            self.enrol(athlete)
-            for session in plan_history(athlete, options.seed, options.history_days, now):
-                self.add(athlete.id, session.start_at, partial(perform, session))
+        """Invent the athletes, and read the folder of rides."""
+        options = self.options
+        for number, athlete in enumerate(invent_athletes(options.athletes, options.seed)):
+            if options.connected is None or number < options.connected:
+                self.enrol(athlete)
+            else:
+                self.world.enrol(athlete)
         for ride in read_rides(options.rides) if options.rides is not None else ():
             self._add_ride(ride)
+
+    def has_room_for(self, athlete_id: int) -> bool:
+        """Say whether this athlete may be connected: again always, newly below the limit."""
+        limit = self.quirks.athlete_limit
+        return not limit or self.tokens.of(athlete_id) is not None or len(self.tokens) < limit
 
     def enrol(self, athlete: Athlete, scope: str = FULL_SCOPE) -> Grant:
         """Add an athlete who has connected the app."""
@@ -143,10 +166,10 @@ class FakeStrava:
         if grant is None or not grant.covers("activity:read"):
             return []
         reads_all = grant.covers("activity:read_all")
-        if not reads_all and "private" in updates:
+        if not reads_all and "private" in updates and self.quirks.private_flip == "delete_create":
             # Without activity:read_all a flip looks like a disappearance or an appearance (contested).
             aspect, updates = ("delete" if updates["private"] == "true" else "create"), {}
-        elif not reads_all and activity.changes.get("private"):
+        elif not reads_all and activity.changes.get("private") and "private" not in updates:
             return []
         return self._send("activity", activity.id, activity.athlete_id, aspect, updates, manner)
 
@@ -170,8 +193,7 @@ class FakeStrava:
             "subscription_id": subscription.id if subscription is not None else 0,
             "updates": dict(updates),
         }
-        lost = self._random.random() < self.quirks.lost_event_rate
-        return self.push.send(orjson.dumps(body), manner, lost=lost)
+        return self.push.send(orjson.dumps(body), manner, self.mishaps.befall(self.quirks))
 
     def _add_ride(self, ride: Ride) -> None:
         self.rides.append(ride)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LIFETIME_SECONDS = 21_600
+CODE_SECONDS = 600
 RENEWED_WHEN_LEFT_SECONDS = 3_600
 FULL_SCOPE = "read,activity:read_all,profile:read_all"
 
@@ -30,6 +31,15 @@ class Grant:
         return scope in granted or f"{scope}_all" in granted
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What an athlete consented to, until the app exchanges it."""
+
+    athlete_id: int
+    scope: str
+    issued_at: float
+
+
 class Doubt(StrEnum):
     """Why an access token is refused."""
 
@@ -44,14 +54,33 @@ class Tokens:
         self._seed = seed
         self._issued = 0
         self._grants: dict[int, Grant] = {}
+        self._codes: dict[str, Code] = {}
         self._by_refresh: dict[str, int] = {}
         # An access token outlives the refresh that replaced it until its own expiry, as Strava's does.
         self._alive_until: dict[str, tuple[int, int]] = {}
         self._ever: set[str] = set()
 
+    def __len__(self) -> int:
+        """Count the connected athletes."""
+        return len(self._grants)
+
+    def issue_code(self, athlete_id: int, scope: str, now: float) -> str:
+        """Return a code that an app may exchange once, within ten minutes."""
+        text = self._mint("code")
+        self._codes[text] = Code(athlete_id, scope, now)
+        return text
+
+    def redeem(self, text: str, now: float, ready_after: float) -> Code | None:
+        """Take a code out of the world; None where it is unknown, spent, too old or younger than `ready_after`."""
+        code = self._codes.get(text)
+        if code is None or now < code.issued_at + ready_after:
+            return None
+        del self._codes[text]
+        return code if now <= code.issued_at + CODE_SECONDS else None
+
     def grant(self, athlete_id: int, scope: str, now: float) -> Grant:
         """Connect an athlete, or connect him again: what he had before is dead."""
-        self.revoke(athlete_id)
+        self._end(athlete_id)
         grant = Grant(athlete_id, scope, self._mint("refresh"), "", 0)
         self._grants[athlete_id] = grant
         self._by_refresh[grant.refresh_token] = athlete_id
@@ -101,17 +130,21 @@ class Tokens:
         self._alive_until.pop(self._grants[athlete_id].access_token, None)
 
     def revoke(self, athlete_id: int) -> bool:
-        """Kill every token of an athlete; False where there was none."""
+        """Kill every token and code of an athlete; False where he was not connected."""
+        self._codes = {text: code for text, code in self._codes.items() if code.athlete_id != athlete_id}
+        return self._end(athlete_id)
+
+    def of(self, athlete_id: int) -> Grant | None:
+        """Return an athlete's grant, None once revoked."""
+        return self._grants.get(athlete_id)
+
+    def _end(self, athlete_id: int) -> bool:
         grant = self._grants.pop(athlete_id, None)
         if grant is None:
             return False
         del self._by_refresh[grant.refresh_token]
         self._alive_until = {text: held for text, held in self._alive_until.items() if held[0] != athlete_id}
         return True
-
-    def of(self, athlete_id: int) -> Grant | None:
-        """Return an athlete's grant, None once revoked."""
-        return self._grants.get(athlete_id)
 
     def _issue_access(self, grant: Grant, now: float) -> None:
         grant.access_token = self._mint("access")

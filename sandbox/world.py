@@ -1,37 +1,56 @@
 """The athletes and activities that exist, and who may see which.
 
-Refuses HTTP, events and the clock: `now` is an argument. Activities are drawn from a recording only when asked
-for, so that a long history costs nothing at the start.
+Refuses HTTP, events and the clock: `now` is an argument. Activities are drawn only when asked for, and the past
+of an invented athlete is planned only when somebody looks at it: a long history costs nothing at the start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Literal, Protocol
+
+import orjson
 
 from sandbox.recording import Recording, Streams
-from sandbox.shapes import Json, detail_of, summary_of
+from sandbox.shapes import Json, detail_of, item_of, summary_of
 from sandbox.tokens import Grant
 
 Draw = Callable[[], Recording]
 Unready = Literal["empty", "missing"]
 
 FIRST_ATHLETE_ID = 2**32 + 1
-FIRST_ACTIVITY_ID = 2**34 + 1
+FIRST_LIVE_ID = 2**45  # activities of the past have smaller ids
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The truth about an athlete that his activities are drawn from; speeds in metres per second."""
+    """The truth about an athlete that his activities are drawn from: watts, joules, metres, seconds, bpm.
 
-    ftp_watts: float = 230.0
+    What he can hold for t seconds: critical_power + w_prime / t on a bicycle, critical_speed + d_prime / t on
+    level ground, and in water the distance of swim_speed times t + swim_reserve.
+    """
+
+    critical_power: float = 230.0
+    w_prime: float = 17_000.0
+    critical_speed: float = 3.9
+    d_prime: float = 195.0
+    swim_speed: float = 1.15
+    swim_reserve: float = 18.0
     weight_kg: float = 72.0
     threshold_bpm: float = 168.0
     max_bpm: float = 187.0
     resting_bpm: float = 52.0
-    threshold_speed: float = 3.9
-    swim_speed: float = 1.15
+
+    def in_form(self, form: float) -> Body:
+        """Return the same body on a day on which its thresholds are `form` times the usual ones."""
+        return replace(
+            self,
+            critical_power=self.critical_power * form,
+            critical_speed=self.critical_speed * form,
+            swim_speed=self.swim_speed * form,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +95,26 @@ class Activity:
     visible_at: float = 0.0
     streams_ready_at: float = 0.0
     streams_until_ready: Unready = "empty"
-    _drawn: Json | None = None
+    _item: bytes | None = None
 
     def detail(self) -> Json:
         """Return the whole answer of `GET /activities/{id}`."""
-        if self._drawn is None:
-            self._drawn = detail_of(self.id, self.athlete_id, self.draw())
-        return self._drawn | self.changes
+        return detail_of(self.id, self.athlete_id, self.draw()) | self.changes
 
     def summary(self) -> Json:
-        """Return the activity as a list shows it."""
-        return summary_of(self.detail())
+        """Return the activity as a list shows it, from the same draw as its detail and streams."""
+        if self.changes:
+            return summary_of(self.detail())
+        if self._item is None:
+            # Kept as text, which takes a fifth of the memory.
+            self._item = orjson.dumps(item_of(self.id, self.athlete_id, self.draw()))
+        item: Json = orjson.loads(self._item)
+        return item
+
+    @property
+    def touched(self) -> bool:
+        """Whether it is no longer what was drawn, or is served in a way of its own."""
+        return bool(self.changes or self.given_streams is not None or self.visible_at or self.streams_ready_at)
 
     def streams(self) -> Streams:
         """Return all streams; empty for an activity entered by hand."""
@@ -99,42 +127,61 @@ class Activity:
         return not self.changes.get("private") or grant.covers("activity:read_all")
 
 
-class World:
-    """All that exists, by id."""
+class Past(Protocol):
+    """What invented athletes did before the sandbox started."""
 
-    def __init__(self) -> None:
+    def of(self, athlete: Athlete) -> Mapping[int, Activity]:
+        """Return an athlete's activities by id, oldest first, as they were drawn."""
+        ...
+
+    def owner_of(self, activity_id: int) -> int | None:
+        """Return whose an id of the past would be; it need not exist."""
+        ...
+
+
+class World:
+    """All that exists, by id; activities of the past are looked up when they are asked for."""
+
+    def __init__(self, past: Past | None = None, first_live_id: int = FIRST_LIVE_ID) -> None:
         self.athletes: dict[int, Athlete] = {}
-        self._activities: dict[int, Activity] = {}
-        self._by_athlete: dict[int, dict[int, Activity]] = {}
-        self._next_activity_id = FIRST_ACTIVITY_ID
+        self._past = past
+        self._made: dict[int, Activity] = {}
+        self._made_by_athlete: dict[int, dict[int, Activity]] = {}
+        self._removed: set[int] = set()
+        self._last_live_id = first_live_id
 
     def __iter__(self) -> Iterator[Activity]:
-        return iter(self._activities.values())
+        return chain.from_iterable(self._of(athlete_id).values() for athlete_id in self.athletes)
 
     def enrol(self, athlete: Athlete) -> None:
         """Add an athlete."""
         self.athletes[athlete.id] = athlete
-        self._by_athlete.setdefault(athlete.id, {})
 
     def next_activity_id(self) -> int:
         """Return a new id, rising as Strava's do."""
-        self._next_activity_id += 1
-        return self._next_activity_id
+        self._last_live_id += 1
+        return self._last_live_id
 
     def add(self, activity: Activity) -> None:
         """Add an activity of an enrolled athlete."""
-        self._activities[activity.id] = activity
-        self._by_athlete[activity.athlete_id][activity.id] = activity
+        self._made[activity.id] = activity
+        self._made_by_athlete.setdefault(activity.athlete_id, {})[activity.id] = activity
 
     def find(self, activity_id: int) -> Activity | None:
         """Return an activity, whoever owns it."""
-        return self._activities.get(activity_id)
+        made = self._made.get(activity_id)
+        if made is not None or self._past is None or activity_id in self._removed:
+            return made
+        owner = self.athletes.get(self._past.owner_of(activity_id) or -1)
+        return self._past.of(owner).get(activity_id) if owner is not None else None
 
     def remove(self, activity_id: int) -> Activity | None:
         """Delete an activity and return it."""
-        activity = self._activities.pop(activity_id, None)
+        activity = self.find(activity_id)
         if activity is not None:
-            del self._by_athlete[activity.athlete_id][activity_id]
+            self._removed.add(activity_id)
+            if self._made.pop(activity_id, None) is not None:
+                del self._made_by_athlete[activity.athlete_id][activity_id]
         return activity
 
     def listing(
@@ -143,10 +190,18 @@ class World:
         """Return an athlete's activities that started between two instants, in order of their start."""
         chosen = [
             activity
-            for activity in self._by_athlete[athlete_id].values()
+            for activity in self._of(athlete_id).values()
             if after < activity.start_at < before and activity.visible_at <= now
         ]
         return sorted(chosen, key=lambda activity: (activity.start_at, activity.id), reverse=newest_first)
+
+    def _of(self, athlete_id: int) -> Mapping[int, Activity]:
+        """Return what is there of an athlete, the past first."""
+        made = self._made_by_athlete.get(athlete_id, {})
+        past = self._past.of(self.athletes[athlete_id]) if self._past is not None else {}
+        if self._removed:
+            past = {one: activity for one, activity in past.items() if one not in self._removed}
+        return {**past, **made}
 
 
 def athlete_shape(athlete: Athlete, *, detailed: bool) -> Mapping[str, Any]:

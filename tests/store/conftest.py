@@ -1,4 +1,4 @@
-"""A real PostgreSQL for every test of the store: one server a session, one migrated database a test."""
+"""A real PostgreSQL for every test of the store: one server a session, an empty migrated database a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest_asyncio
 from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
-from tests.support.database import arguments_for, drop_database, fresh_database, running_server
+from tests.support.database import arguments_for, drop_database, empty_database, fresh_database, running_server
 from tests.support.embedded import connected, postgres_processes
 
 
@@ -26,12 +26,19 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
     shutil.rmtree(directory)
 
 
-@pytest_asyncio.fixture
-async def arguments(server: EmbeddedServer) -> AsyncIterator[dict[str, Any]]:
-    """How to reach a database that this test has for itself."""
+@pytest_asyncio.fixture(scope="session")
+async def used_database(server: EmbeddedServer) -> AsyncIterator[str]:
+    """The name of a database that tests have one after the other."""
     name = await fresh_database(server)
-    yield arguments_for(server, name)
+    yield name
     await drop_database(server, name)
+
+
+@pytest_asyncio.fixture
+async def arguments(server: EmbeddedServer, used_database: str) -> AsyncIterator[dict[str, Any]]:
+    """How to reach a database that this test has for itself, as the migrations leave it."""
+    yield arguments_for(server, used_database)
+    await empty_database(server, used_database)
 
 
 @pytest_asyncio.fixture

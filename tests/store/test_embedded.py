@@ -103,12 +103,16 @@ async def test_a_long_log_is_set_aside_at_the_start(directory: Path) -> None:
 async def test_too_long_a_path_puts_the_socket_elsewhere_and_as_private(
     initialised: Path, new_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    with tempfile.TemporaryDirectory() as short:  # pytest's own folders may be too long already
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        await the_socket_is_put_elsewhere(initialised, new_directory, tmp_path, Path(short))
+
+
+async def the_socket_is_put_elsewhere(initialised: Path, new_directory: Path, tmp_path: Path, short: Path) -> None:
     directory = new_directory / ("long" * 25)
     shutil.copytree(initialised, directory)
     digest = hashlib.sha256(os.fsencode(directory / "postgresql")).hexdigest()
-    sockets = tmp_path / "tmp" / f"domestique-{digest[:16]}"
+    sockets = short / f"domestique-{digest[:16]}"
 
     async with EmbeddedServer(directory) as server:
         assert "first" in await rides(server)

@@ -25,7 +25,7 @@ SECOND = Migration(2, "0002_bikes", "ALTER TABLE rides ADD COLUMN bike text;")
 BROKEN = Migration(2, "0002_broken", "CREATE TABLE bikes (bike text); CREATE TABLE rides (twice text);")
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module")
 async def empty(server: EmbeddedServer) -> AsyncIterator[dict[str, Any]]:
     """How to reach a database in which nothing has been made yet."""
     async with administration(server) as connection:
@@ -38,6 +38,7 @@ async def empty(server: EmbeddedServer) -> AsyncIterator[dict[str, Any]]:
 async def connection(empty: dict[str, Any]) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(**empty)
     yield connection
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await connection.close()
 
 
@@ -104,7 +105,9 @@ async def test_two_at_once_take_turns_and_each_file_runs_once(
     await other.close()
 
 
-async def test_a_migration_may_take_longer_than_any_other_statement(empty: dict[str, Any]) -> None:
+async def test_a_migration_may_take_longer_than_any_other_statement(
+    empty: dict[str, Any], connection: Connection
+) -> None:
     hurried = await asyncpg.connect(**empty, command_timeout=0.2)
     slow = Migration(1, "0001_slow", "SELECT pg_sleep(0.4); CREATE TABLE rides (ride_id bigint);")
 

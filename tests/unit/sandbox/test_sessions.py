@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from sandbox.drawing import draw
 from sandbox.recording import Recording, Zone
-from sandbox.riders import invent_athletes, plan_history
+from sandbox.riders import invent_athletes
 from sandbox.sessions import KINDS, SHAPES, SPORT_OF_KIND, Session
 from sandbox.world import Body, Home
 
 HOME = Home("Annecy", "France", 45.8992, 6.1294, "Europe/Paris")
-BODY = Body(ftp_watts=250, weight_kg=70, threshold_bpm=170, max_bpm=190, resting_bpm=50)
+BODY = Body(
+    critical_power=250, w_prime=19_000, critical_speed=4.0, d_prime=200, weight_kg=70, threshold_bpm=170,
+    max_bpm=190, resting_bpm=50,
+)  # fmt: skip
 START = 1_720_000_000  # in July: Paris is two hours ahead
 
 
@@ -81,10 +84,10 @@ def test_every_session_keeps_its_books(kind: str, shape: str, seconds: int, seed
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "all_out"])
 def test_nobody_holds_more_than_his_threshold_for_an_hour(shape: str, seed: int) -> None:
     effort = normalized(draw(session("ride", 3_600, seed, shape)))
-    assert 0.5 * BODY.ftp_watts < effort < BODY.ftp_watts
+    assert 0.5 * BODY.critical_power < effort < BODY.critical_power
 
 
 def test_harder_shapes_are_harder_and_the_heart_says_so_too() -> None:
@@ -177,9 +180,4 @@ def test_a_seed_makes_a_world_and_more_athletes_leave_the_first_ones_alone() -> 
     five, nine = list(invent_athletes(5, 1)), list(invent_athletes(9, 1))
     assert nine[:5] == five
     assert list(invent_athletes(5, 2)) != five
-    assert len({(one.firstname, one.lastname) for one in invent_athletes(70, 1)}) == 70
-    history = list(plan_history(five[0], 1, 28, START))
-    assert history == list(plan_history(five[0], 1, 28, START))
-    assert 10 <= len(history) <= 28
-    assert all(START - 29 * 86_400 < planned.start_at < START for planned in history)
-    assert list(plan_history(five[0], 1, 0, START)) == []
+    assert len({(one.firstname, one.lastname) for one in invent_athletes(600, 1)}) == 600

@@ -1,0 +1,225 @@
+"""Erasure: who is gone leaves nothing behind, who comes back in time loses nothing, and no job is left over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest_asyncio
+from pydantic import SecretStr
+
+from daemon.clock import SystemClock
+from daemon.core.events import parse
+from daemon.core.look import Shape
+from daemon.jobs import erase_athlete
+from daemon.jobs.rooms import Rooms
+from daemon.loops.inbox import Budget, Folding
+from daemon.loops.sweeper import Retention, Sweeper
+from daemon.science.load import Load
+from daemon.science.statistics import ActivityFacts, summarize
+from daemon.store import activities, athletes, credentials, events, jobs, outbox
+from daemon.store.database import Connection, Database
+from daemon.store.events import Arrival
+from daemon.store.jobs import Job
+from daemon.vault.cipher import Cipher, new_key
+from daemon.vault.tokens import store_tokens
+from tests.support.clocks import SetClock
+from tests.support.queue import LONG_AGO, add_athletes, claim, claim_one, later, new_job
+from tests.support.sessions import until_waiting
+
+CLIENT_ID = 77
+NOW = SystemClock().now()
+RETENTION = Retention(streams_days=7, events_days=30, jobs_days=14, deauthorized_days=7)
+# Columns that hold an athlete's or an activity's id.
+OF_AN_ATHLETE = ("athlete_id", "activity_id", "owner_id", "serial_key")
+
+
+@pytest_asyncio.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    async with database.connection() as connection:
+        await add_athletes(connection, [1, 2])
+        yield connection
+
+
+def rooms(database: Database) -> Rooms:
+    """Give the one room that an erasure enters."""
+    return cast(Rooms, SimpleNamespace(database=database))
+
+
+def folding(database: Database) -> Folding:
+    return Folding(database, CLIENT_ID, Budget(99, 99), SystemClock(), lambda: None, signatures_required=False)
+
+
+async def fill(database: Database, athlete_id: int) -> None:
+    """Leave a row of this athlete's wherever the daemon may leave one; his activity has the hundredfold id."""
+    activity_id = athlete_id * 100
+    body = {
+        "object_type": "activity", "object_id": activity_id, "aspect_type": "update", "owner_id": athlete_id,
+        "subscription_id": 1, "event_time": 1, "updates": {"title": "At the lake"},
+    }  # fmt: skip
+    raw = json.dumps(body).encode()
+    columns = {
+        "activity_id": activity_id, "athlete_id": athlete_id, "sport_type": "Ride", "name": "At the lake",
+        "start_at": LONG_AGO, "local_start_at": LONG_AGO.replace(tzinfo=None), "elapsed_seconds": 60,
+        "moving_seconds": 60, "distance_m": 1.0, "trainer": False, "manual": False, "private": False,
+        "hidden_start": False, "streams_state": "kept",
+    }  # fmt: skip
+    shape = Shape("Ride", LONG_AGO, 60, 60, 1.0, trainer=False)
+    facts = ActivityFacts(shape.sport_type, 60, 60, 1.0, None, shape.trainer, None)
+    async with database.transaction() as connection:
+        await store_tokens(connection, Cipher([new_key()]), athlete_id, SecretStr("refresh"))
+        await athletes.set_threshold(
+            connection, athlete_id, "ftp", 250, method="manual", effective_on=date(2026, 1, 1), evidence={}
+        )
+        await events.store_batch(connection, [Arrival(parse(raw).dedup_key, LONG_AGO, raw, None)])
+        await activities.upsert(connection, columns, LONG_AGO)
+        await activities.put_statistics(connection, activity_id, summarize(None, facts), LONG_AGO)
+        await activities.put_load(connection, activity_id, Load("none", None, {}, {}, {}, "", 1), LONG_AGO)
+        await activities.put_streams(connection, activity_id, b"compressed", LONG_AGO)
+        await activities.bury(connection, activity_id + 1, athlete_id, "gone", LONG_AGO)
+        await outbox.write(connection, "activity.processed", athlete_id, {"name": "At the lake"})
+    await folding(database).fold_once()
+    async with database.connection() as connection:
+        await jobs.complete(connection, await claim_one(connection), "done")
+        await jobs.enqueue(connection, [new_job(f"dead:{athlete_id}", athlete_id)])
+        await jobs.bury(connection, await claim_one(connection), "hopeless")
+        await jobs.enqueue(connection, [new_job(f"queued:{athlete_id}", athlete_id, run_at=later(60))])
+
+
+async def deauthorize(connection: Connection, athlete_id: int, days_ago: float) -> None:
+    sealed = await credentials.read(connection, athlete_id)
+    version = sealed.version if sealed is not None else 0
+    assert await athletes.rest(connection, athlete_id, "he took it back", version, deauthorized=True)
+    await connection.execute(
+        "UPDATE athletes SET deauthorized_at = $2 WHERE athlete_id = $1", athlete_id, NOW - timedelta(days=days_ago)
+    )
+
+
+async def claimed_erasure(connection: Connection, athlete_id: int) -> Job:
+    await jobs.enqueue(connection, [erase_athlete.new(athlete_id, LONG_AGO)])
+    return await claim_one(connection)
+
+
+async def rows_of(connection: Connection, athlete_id: int) -> dict[str, int]:
+    """Count an athlete's rows in every table that has a column for such ids, as the catalogue names them."""
+    columns = await connection.fetch(
+        "SELECT table_name, column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND column_name = ANY($1)",
+        OF_AN_ATHLETE,
+    )
+    counts: dict[str, int] = {}
+    for table, column in columns:
+        is_activity = column == "activity_id"
+        ids = [athlete_id * 100, athlete_id * 100 + 1] if is_activity else [athlete_id]
+        count = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE {column} = ANY($1)", ids)
+        counts[f"{table}.{column}"] = count
+    return counts
+
+
+async def test_an_erased_athlete_leaves_no_row_in_any_table_and_others_keep_theirs(
+    database: Database, connection: Connection
+) -> None:
+    await fill(database, 1)
+    await fill(database, 2)
+    before = await rows_of(connection, 2)
+    assert set((await rows_of(connection, 1)).values()) <= {1, 2, 3}  # none empty: a new table must be filled above
+    assert len(before) >= 14
+    await deauthorize(connection, 1, days_ago=8)
+    job = await claimed_erasure(connection, 1)
+
+    await erase_athlete.run(job, rooms(database))
+
+    # The erasure itself is the one thing that stays, for a while.
+    erasure = await connection.fetchrow("SELECT kind, state, outcome, payload FROM jobs WHERE serial_key = 1")
+    assert tuple(erasure or ()) == ("erase_athlete", "done", "erased", {})
+    left = await rows_of(connection, 1)
+    assert {column: count for column, count in left.items() if count} == {"jobs.serial_key": 1}
+    assert await rows_of(connection, 2) == before
+    names = await connection.fetchval(
+        "SELECT count(*) FROM events WHERE position('lake' in encode(body, 'escape')) > 0"
+    )
+    assert names == 1
+
+
+async def test_who_came_back_is_not_erased(database: Database, connection: Connection) -> None:
+    await fill(database, 1)
+    await deauthorize(connection, 1, days_ago=8)
+    job = await claimed_erasure(connection, 1)
+    await athletes.upsert(connection, 1, name=None, sex=None, scope=["read"])
+
+    await erase_athlete.run(job, rooms(database))
+
+    assert await athletes.get(connection, 1) is not None
+    assert await activities.get(connection, 100) is not None
+    assert await connection.fetchval("SELECT outcome FROM jobs WHERE job_id = $1", job.job_id) == (
+        "the athlete has come back"
+    )
+
+
+async def test_an_erasure_waits_for_a_fold_that_has_seen_the_athlete_and_takes_its_jobs_along(
+    database: Database, connection: Connection
+) -> None:
+    await deauthorize(connection, 1, days_ago=8)
+    erasure = await claimed_erasure(connection, 1)
+
+    async with database.transaction() as folding_connection:
+        assert await athletes.hold_known(folding_connection, [1, 404]) == {1}
+        erasing = asyncio.create_task(erase_athlete.run(erasure, rooms(database)))
+        await until_waiting(connection)
+        await jobs.enqueue(folding_connection, [new_job("look_at_activity:5:1", 1)])
+    await erasing
+
+    assert await connection.fetchval("SELECT count(*) FROM jobs WHERE state = 'queued'") == 0
+
+
+async def test_an_event_that_meets_an_erasure_finds_nobody(database: Database, connection: Connection) -> None:
+    await deauthorize(connection, 1, days_ago=8)
+    async with database.transaction() as erasing:
+        assert await athletes.lock_deauthorized(erasing, 1) is not None
+        async with database.connection() as sweeping:
+            assert await athletes.hold_deauthorized(sweeping, NOW) == []  # no second erasure is queued
+        folding = asyncio.create_task(hold_known_in(database))
+        await until_waiting(connection)
+        await athletes.erase(erasing, 1)
+
+    assert await folding == {2}
+
+
+async def hold_known_in(database: Database) -> frozenset[int]:
+    async with database.transaction() as connection:
+        return await athletes.hold_known(connection, [1, 2])
+
+
+async def test_folding_goes_on_beside_a_look_that_is_being_stored(
+    database: Database, connection: Connection
+) -> None:
+    """Holding an athlete for a fold must not wait for the ordinary changes of his row."""
+    async with database.transaction() as storing:
+        await athletes.dirty_fitness(storing, 1, date(2026, 1, 1))
+        async with asyncio.timeout(5), database.transaction() as folding:
+            assert await athletes.hold_known(folding, [1]) == {1}
+
+
+# The sweeper
+
+
+async def test_the_sweeper_erases_who_has_been_gone_for_seven_days_and_nobody_else(
+    database: Database, connection: Connection
+) -> None:
+    await deauthorize(connection, 1, days_ago=7.1)
+    await deauthorize(connection, 2, days_ago=6.9)
+    queued = asyncio.Event()
+    sweeper = Sweeper(database, RETENTION, max_attempts=3, clock=SetClock(NOW), on_queued=queued.set)
+
+    task = asyncio.create_task(sweeper.prune())
+    async with asyncio.timeout(5):
+        await queued.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    (job,) = await claim(connection, lanes=[])  # whatever the quota says
+    assert (job.kind, job.serial_key) == ("erase_athlete", 1)
