@@ -34,6 +34,9 @@ CLOCK_DRIFT: Final = 1e-4  # how fast knowledge of the offset wears off, seconds
 DATE_SLACK_SECONDS: Final = 1.0  # a `Date` may be an edge server's, whose clock is off by so much either way
 COLD_PERMITS: Final = 10  # per quarter, until a first answer has shown the true limits
 COLD_WAIT: Final = timedelta(seconds=2)  # it is on its way
+# Then one more step now and then, in case the first were all lost in a crash: 100 a quarter, Strava's least limit.
+COLD_TRICKLE: Final = timedelta(seconds=20)
+COLD_STEP: Final = 2
 PROBE_EVERY: Final = timedelta(minutes=15)  # of an app that Strava calls inactive
 
 
@@ -92,6 +95,7 @@ class Ledger:
     offset_high_seconds: float | None = None
     offset_at: datetime | None = None
     inactive_until: datetime | None = None
+    cold_at: datetime | None = None  # when a permit was last given without knowing the true limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +184,14 @@ def admit(ledger: Ledger, count: int, now: datetime, lengths: Lengths) -> tuple[
     turn_at = _turn_at(ledger.quarter.index + 1, lengths.quarter_seconds, now, low)
     if count > ledger.quarter.room(limits.overall_quarter, limits.read_quarter):
         return Wait(turn_at, "this quarter's requests are spent")
-    if not ledger.limits_learned and ledger.quarter.charged + count > COLD_PERMITS:
-        return Wait(
-            min(turn_at, now + COLD_WAIT), "Strava's first answer, which shows the limits, is not there yet"
-        )
+    if not ledger.limits_learned:
+        is_over = ledger.quarter.charged + count > COLD_PERMITS
+        is_soon = ledger.cold_at is not None and now < ledger.cold_at + COLD_TRICKLE
+        if is_over and (is_soon or count > COLD_STEP):
+            return Wait(
+                min(turn_at, now + COLD_WAIT), "Strava has not shown the limits yet: its first answer is due"
+            )
+        ledger = replace(ledger, cold_at=now)
     charged = replace(
         ledger,
         quarter=_charged(ledger.quarter, count, ahead=quarter_ahead),

@@ -14,7 +14,7 @@ _queries: Final = named_queries("quota_ledgers")
 _WINDOW_COLUMNS: Final = tuple(Window.__dataclass_fields__)
 _LIMIT_COLUMNS: Final = tuple(Limits.__dataclass_fields__)
 _OTHER_COLUMNS: Final = (
-    "limits_learned", "offset_low_seconds", "offset_high_seconds", "offset_at", "inactive_until",
+    "limits_learned", "offset_low_seconds", "offset_high_seconds", "offset_at", "inactive_until", "cold_at",
 )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ CREATE TABLE quota_ledgers (
     offset_high_seconds    double precision,
     offset_at              timestamptz,
     inactive_until         timestamptz,
+    cold_at                timestamptz,
     overall_quarter_limit  integer NOT NULL,
     overall_day_limit      integer NOT NULL,
     read_quarter_limit     integer NOT NULL,

@@ -16,7 +16,7 @@ SELECT *, clock_timestamp() AS read_at FROM quota_ledgers WHERE client_id = :cli
 UPDATE quota_ledgers AS q SET
     version = q.version + 1,
     offset_low_seconds = n.offset_low_seconds, offset_high_seconds = n.offset_high_seconds, offset_at = n.offset_at,
-    inactive_until = n.inactive_until,
+    inactive_until = n.inactive_until, cold_at = n.cold_at,
     overall_quarter_limit = n.overall_quarter_limit, overall_day_limit = n.overall_day_limit,
     read_quarter_limit = n.read_quarter_limit, read_day_limit = n.read_day_limit, limits_learned = n.limits_learned,
     quarter_index = n.quarter_index, quarter_charged = n.quarter_charged,

@@ -41,7 +41,7 @@ async def test_an_expired_token_is_refreshed_once_for_many_looks(make_house: Mak
     async def all_stand() -> bool:
         return await loads(daemon) == 4
 
-    await eventually(all_stand, 30)
+    await eventually(all_stand, 120)
     assert (await daemon.sandbox.counts())["endpoints"]["token"] == 1
     assert (await daemon.sandbox.athletes())[0]["refresh_token"] != before  # rotated, and we hold the new one
     await daemon.sandbox.age_tokens(athlete_id, expires_in=-10)  # this time only Strava knows
@@ -50,7 +50,7 @@ async def test_an_expired_token_is_refreshed_once_for_many_looks(make_house: Mak
     async def one_more() -> bool:
         return await loads(daemon) == 5
 
-    await eventually(one_more, 30)
+    await eventually(one_more, 120)
 
 
 async def test_a_deauthorization_rests_the_athlete_and_stops_every_call(make_house: MakeHouse) -> None:

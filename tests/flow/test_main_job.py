@@ -80,7 +80,7 @@ async def test_looking_twice_changes_nothing(make_house: MakeHouse) -> None:
         "updates": {"title": "as it was"},
     }
     await daemon.sandbox.send_event(event, repeat=3)
-    await daemon.sandbox.events(settled=5)
+    await daemon.sandbox.events(settled=30)
     await eventually(lambda: everything_settled(daemon))
 
     assert await contents(daemon) == before
@@ -137,7 +137,7 @@ async def test_a_forged_delete_deletes_nothing(make_house: MakeHouse) -> None:
         "updates": {},
     }
     await daemon.sandbox.send_event(forged)
-    await daemon.sandbox.events(settled=5)
+    await daemon.sandbox.events(settled=30)
     await eventually(lambda: everything_settled(daemon))
 
     assert await the_load_stands(daemon, activity_id)
@@ -205,7 +205,7 @@ async def test_somebody_elses_activity_is_not_kept(make_house: MakeHouse) -> Non
             "updates": {},
         }
     )
-    await daemon.sandbox.events(settled=5)
+    await daemon.sandbox.events(settled=30)
     await eventually(lambda: everything_settled(daemon))
 
     assert await daemon.value("SELECT count(*) FROM activities") == 0

@@ -98,7 +98,7 @@ async def test_systemd_hears_ready_status_watchdog_and_stopping(make_house: Make
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))
-        manager.settimeout(10)
+        manager.settimeout(60)
         daemon.environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "10000000"}
         await daemon.start()
         heard: list[str] = []
@@ -121,7 +121,7 @@ async def test_no_secret_reaches_a_log_line(make_house: MakeHouse) -> None:
     async def both_stand() -> bool:
         return bool(await daemon.value("SELECT count(*) FROM activity_loads") == 2)
 
-    await eventually(both_stand, 40)
+    await eventually(both_stand, 120)
     text = daemon.log.read_text()
     secrets = [WEBHOOK_SECRET, daemon.sandbox.client_secret]
     for row in await daemon.sandbox.athletes():
@@ -146,7 +146,7 @@ async def test_the_demo_holds_real_rides_against_their_devices(tmp_path: Path) -
         sys.executable, "-m", "daemon", "demo", "--rides", str(rides), "--directory", str(tmp_path),
         "--port", str(free_port()), cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "COLUMNS": "200"},
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         output = (await process.communicate())[0].decode()
     assert process.returncode == 0
     lines = {
@@ -171,11 +171,11 @@ async def test_the_demo_ends_cleanly_on_ctrl_c_and_starts_again(tmp_path: Path) 
             cwd=ROOT, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while b" load " not in await process.stdout.readline():
                 assert process.returncode is None
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             rest = (await process.communicate())[0]
         assert process.returncode == 0
         assert b"0 over the limit" in rest

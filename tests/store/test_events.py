@@ -136,15 +136,16 @@ async def test_two_daemons_given_the_same_events_in_opposite_orders_store_each_o
     arguments: dict[str, Any], database: Database, connection: Connection
 ) -> None:
     async with Database(arguments, pool_size=2) as other, writing(database) as here, writing(other) as there:
-        for beginning in range(1, 2001, 400):
-            numbers = list(range(beginning, beginning + 400))
-            answers = await asyncio.gather(
-                *(here.accept(arrival(number)) for number in numbers),
-                *(there.accept(arrival(number)) for number in reversed(numbers)),
-            )
-            assert sum(answers) == 400
+        for beginning in range(1, 4 * MOST_PER_COMMIT, MOST_PER_COMMIT):
+            numbers = range(beginning, beginning + MOST_PER_COMMIT)
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE events IN SHARE MODE")  # until both stand at the line
+                accepting = [asyncio.ensure_future(here.accept(arrival(number))) for number in numbers]
+                accepting += [asyncio.ensure_future(there.accept(arrival(number))) for number in reversed(numbers)]
+                await until_waiting(connection, sessions=2)
+            assert sum(await asyncio.gather(*accepting)) == MOST_PER_COMMIT
 
-    assert await stored(connection) == 2000
+    assert await stored(connection) == 4 * MOST_PER_COMMIT
     assert await deadlocks(connection) == 0
 
 
@@ -199,7 +200,8 @@ async def test_stopping_stores_what_waits_and_what_was_being_stored(
         await asyncio.sleep(0)
         task.cancel()
 
-    await asyncio.gather(under_way, *waiting)
+    async with asyncio.timeout(5):
+        await asyncio.gather(under_way, *waiting)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await stored(connection) == 2 * MOST_PER_COMMIT + 1
@@ -214,7 +216,8 @@ async def test_stopping_without_a_database_tells_every_sender_and_ends(arguments
         task = asyncio.create_task(inbox.write())
         await asyncio.sleep(0)
         task.cancel()
-        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
         await asyncio.wait([task], timeout=5)
 
     assert task.done()

@@ -64,7 +64,7 @@ def gate(
 
 
 async def take(gate: Gate, calls: int = 1, lane: Lane = Lane.LIVE) -> list[Permit]:
-    async with gate.step(lane, calls) as step:
+    async with asyncio.timeout(10), gate.step(lane, calls) as step:
         return [await step.permit() for _ in range(calls)]
 
 

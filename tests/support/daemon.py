@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WEBHOOK_SECRET = "flow-tests-webhook-secret-1"
 VERIFY_TOKEN = "flow-tests-verify-token"
 SUBSCRIPTION_ID = 131300
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 IMPORTED = (
     "name", "sex", "ftp", "lthr", "max_hr", "resting_hr", "scope", "refresh_token", "access_token", "expires_at",
 )  # fmt: skip
@@ -108,7 +108,7 @@ class Daemon:
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.process.wait()
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
@@ -126,7 +126,7 @@ class Daemon:
             stderr=asyncio.subprocess.PIPE,
             env=_environment(self.environment),
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             output, complaints = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode(), complaints.decode()
@@ -178,7 +178,7 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
     return {**kept, **more}
 
 
-async def eventually(holds: Callable[[], Awaitable[object]], seconds: float = 15.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[object]], seconds: float = 60.0) -> None:
     """Ask until it holds, up to a deadline: for what only other processes can bring about."""
     try:
         async with asyncio.timeout(seconds):

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 20.0
-STOP_SECONDS = 5.0
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
 GREETING = "sandbox listening on "
 
 

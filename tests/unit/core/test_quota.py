@@ -112,6 +112,16 @@ def test_a_cold_ledger_gives_ten_permits_and_then_waits_for_the_first_answer() -
     assert room(ledger, at + seconds(2)) == 490
 
 
+def test_a_cold_ledger_whose_permits_were_all_lost_lets_one_step_through_every_twenty_seconds() -> None:
+    at = NOON + seconds(300)
+    ledger, _ = admit(Ledger(limits=LIMITS), at, 10)
+    refused(ledger, at + seconds(19.9), 2)
+    ledger, grant = admit(ledger, at + seconds(20), 2)
+    refused(ledger, at + seconds(20.1), 2)
+    refused(ledger, at + seconds(39.9), 2)
+    assert observe(ledger, grant, at + seconds(21), shows(1, 1)).limits_learned
+
+
 def test_answers_without_a_reading_leave_the_ledger_cold() -> None:
     ledger, grant = admit(Ledger(limits=LIMITS), NOON + seconds(300), 10)
     for _ in range(10):

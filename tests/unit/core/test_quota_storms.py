@@ -196,8 +196,8 @@ def weather(chance: random.Random) -> Weather:
     return Weather(
         lengths=lengths,
         limits=limits,
-        # Until the first reading only what is configured can be kept: here the day, which is shorter than any real.
-        configured=Limits(600, limits.overall_day, 600, limits.read_day),
+        # Until the first reading only what is configured can be kept: these limits are far below any real ones.
+        configured=limits,
         # A `Date` tells most where it was cut off least, or most: at the edges of a second.
         offset=chance.choice([-most, -2, 0, 1, most]) + chance.choice([0.0, 0.001, 0.5, 0.999]),
         drift=chance.choice([0.0, 5e-5, -5e-5]),
