@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -80,6 +81,7 @@ class Daemon:
                 stderr=log,
                 env=_environment(self.environment),
                 start_new_session=True,
+                preexec_fn=_end_with_us,
             )
         process = self.process
 
@@ -171,6 +173,11 @@ class Daemon:
 
     def _embedded_arguments(self) -> dict[str, Any]:
         return dict(EmbeddedServer(self.directory).connect_arguments())
+
+
+def _end_with_us() -> None:
+    """Let the kernel stop the daemon if the test run itself is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
