@@ -1,5 +1,6 @@
 -- name: enqueue(kinds, lanes, serial_keys, dedup_keys, payloads, lookbacks, asks_strava, while_resting, run_ats)
--- Coalesces with a queued twin: earliest instant, highest lane, widest lookback, newest payload, attempts anew.
+-- Coalesces with a queued twin: earliest instant, highest lane, widest lookback, newest payload
+-- (that of the newer hint, where both tell: events come late), attempts anew.
 -- A running twin does not match the partial index, so exactly one follow-up queues behind it.
 -- Callers sort by dedup_key: two batches then lock in one order and cannot deadlock.
 INSERT INTO jobs AS j (kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at)
@@ -10,7 +11,8 @@ ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     lane = LEAST(j.lane, excluded.lane),
     run_at = LEAST(j.run_at, excluded.run_at),
     lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
-    payload = j.payload || excluded.payload,
+    payload = CASE WHEN (excluded.payload->>'hinted_at')::double precision < (j.payload->>'hinted_at')::double precision
+        THEN excluded.payload || j.payload ELSE j.payload || excluded.payload END,
     while_resting = j.while_resting OR excluded.while_resting,
     attempts = 0
 RETURNING j.job_id;

@@ -62,6 +62,17 @@ async def test_twins_become_one_with_the_earliest_instant_the_highest_lane_and_t
     assert await queue.fetchval("SELECT lane::text FROM jobs") == "interactive"
 
 
+async def test_an_old_hint_that_comes_late_does_not_overrule_the_newer_one(queue: Connection) -> None:
+    now = await queue.fetchval("SELECT now()")
+    created = {"hinted_at": 1_700_000_100.0, "expects_gone": False}
+    deleted = {"hinted_at": 1_700_000_000.0, "expects_gone": True}
+    for first, second in ((created, deleted), (deleted, created)):
+        await queue.execute("DELETE FROM jobs")
+        await jobs.enqueue(queue, [new_job("ride:1", 1, run_at=now, payload=first)])
+        await jobs.enqueue(queue, [new_job("ride:1", 1, run_at=now, payload=second)])
+        assert await queue.fetchval("SELECT payload FROM jobs") == created
+
+
 async def test_a_lookback_that_was_not_said_does_not_narrow_one_that_was(queue: Connection) -> None:
     await jobs.enqueue(queue, [new_job("sync:1", 1, lookback_seconds=60)])
     await jobs.enqueue(queue, [new_job("sync:1", 1)])
