@@ -26,6 +26,7 @@ from sandbox.sessions import Session
 from sandbox.world import Body
 
 EASE_ON_FOOT = {"Walk": 0.45, "Hike": 0.42, "TrailRun": 0.94}
+LEAST_EFFORT_ON_FOOT = {"Walk": 0.2, "Hike": 0.45}  # of the heart: a rucksack, and steps up
 STEEP_ON_FOOT = {"Hike": 0.06, "TrailRun": 0.045}
 
 METER_ERROR = 0.005
@@ -142,7 +143,7 @@ def _on_foot(random: Random, session: Session) -> Values:
     # The heart follows the effort, and three quarters of the speed are three fifths of the effort.
     effort = (level / body.critical_speed - 0.35) / 0.65
     cadence = 70 + 4.5 * speed + wander(random, count, 0.8, 10)
-    beats = course.heart(random, body, np.maximum(effort, 0.0))
+    beats = course.heart(random, body, np.maximum(effort, LEAST_EFFORT_ON_FOOT.get(session.sport_type, 0.0)))
     return {
         **_motion(course, speed),
         "heartrate": _whole(beats, dropouts(random, count, HEART_DROPOUTS_PER_HOUR)),
@@ -174,7 +175,7 @@ def _in_water(random: Random, session: Session) -> Values:
 def _with_weights(random: Random, session: Session) -> Values:
     count, body = session.moving_seconds, session.body
     clock = np.arange(count, dtype=np.float64)
-    effort = np.where((clock // 45) % 3 == 0, random.uniform(0.7, 0.9), 0.25)
+    effort = np.where((clock // 45) % 3 == 0, random.uniform(0.7, 0.95), 0.5)
     beats = physiology.heart_rate(random, effort, body.resting_bpm, body.threshold_bpm, body.max_bpm)
     return {"time": clock, "heartrate": _whole(beats)}
 

@@ -22,7 +22,7 @@ from sandbox.world import Athlete
 EDIT_SHARE = 0.08
 DELETION_SHARE = 0.03
 TWICE_SHARE = 0.1
-LATE_STREAMS_SHARE = 0.2
+LATE_STREAMS_SHARE = 0.06
 LATE_SECONDS = 4.0
 CANDIDATES = 24  # of a big team, so many are asked whether they would train now
 NEW_TITLES = ("Felt good", "Headwind both ways", "Coffee stop included", "Legs of stone", "Last one before rest")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 SPOKEN_SPORT = {
     "Ride": "Ride", "GravelRide": "Gravel Ride", "MountainBikeRide": "Mountain Bike Ride", "VirtualRide": "Turbo",
     "Run": "Run", "TrailRun": "Trail Run", "Swim": "Swim", "WeightTraining": "Strength", "Yoga": "Yoga",
-    "Workout": "Core and stability", "Walk": "Walk", "Hike": "Hike",
+    "Workout": "Core", "Walk": "Walk", "Hike": "Hike",
 }  # fmt: skip
 STEADY: dict[str, tuple[str, ...]] = {
     "ride": ("Endurance spin", "Coffee ride", "Back roads", "Zone 2", "With the club"),

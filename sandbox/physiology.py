@@ -22,7 +22,7 @@ DRIFT_PIVOT_SECONDS = 3_000  # so far into a session the heart beats as the trut
 HEART_OF_THE_DAY_BPM = 1.0  # spread from day to day, cut at twice that
 HEART_FLUTTER_BPM = 1.2
 ABOVE_THRESHOLD = 0.4  # so much over threshold, and the heart nears its maximum
-STEP_SECONDS = 10
+STEP_SECONDS = 15
 
 
 def keep_within_reserve(work_rate: Array, critical: float, reserve: float) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sandbox.noise import Array, Random, coarse_means, smooth, spread_out, wander
+from sandbox.noise import Array, Random, coarse_means, spread_out, wander
 
 AIR_DENSITY = 1.2
 DRAG_AREA = 0.34
@@ -17,6 +17,7 @@ DRIVETRAIN = 0.97
 GRAVITY = 9.81
 METRES_PER_DEGREE = 111_320.0
 STEP_SECONDS = 10
+INERTIA_SECONDS = 20
 GPS_METRES = 2.0
 BAROMETER_METRES = 0.3
 
@@ -30,16 +31,16 @@ def grade(random: Random, count: int, steepness: float) -> Array:
 
 def riding_speed(power: Array, slope: Array, weight_kg: float) -> Array:
     """Return the speed that a power keeps up against air, rolling and slope; inertia smooths it."""
-    watts = coarse_means(power, STEP_SECONDS)
-    force = (weight_kg + BIKE_KG) * GRAVITY * (ROLLING + coarse_means(slope, STEP_SECONDS))
+    watts = coarse_means(power, INERTIA_SECONDS)
+    force = (weight_kg + BIKE_KG) * GRAVITY * (ROLLING + coarse_means(slope, INERTIA_SECONDS))
     drag = 0.5 * AIR_DENSITY * DRAG_AREA
     driven = DRIVETRAIN * watts
     speed = np.full(watts.size, 8.0)
-    for _ in range(7):  # Newton's steps, from a speed that suits most roads
+    for _ in range(6):  # Newton's steps, from a speed that suits most roads
         square = drag * speed * speed
         speed -= ((square + force) * speed - driven) / np.maximum(3 * square + force, 2.0)
         np.clip(speed, 1.5, 19.0, out=speed)
-    return smooth(spread_out(speed.astype(np.float64), STEP_SECONDS, power.size), 15)
+    return spread_out(speed, INERTIA_SECONDS, power.size)
 
 
 def altitude(random: Random, climbed: Array) -> Array:

@@ -145,8 +145,8 @@ def _corruptions(nature: Nature, tastes: Whole, habits: Habits, lots: Array) -> 
 
 def kind_of(taste: str, habits: Habits) -> str:
     """Return the kind of session behind a taste."""
-    if taste == "ride" and habits.estimated_share:
-        return "ride_meterless"
+    if taste == "ride_estimated" or (taste == "ride" and habits.estimated_share):
+        return "ride_meterless"  # a watch feels the pulse on the way to work too
     return "run" if taste in {"walk", "hike"} else taste
 
 

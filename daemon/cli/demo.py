@@ -39,6 +39,7 @@ CLIENT_SECRET: Final = "sandbox-secret"  # noqa: S105 — the sandbox publishes 
 SUBSCRIPTION_ID: Final = 131300
 START_SECONDS: Final = 60.0
 EVENT_EVERY_SECONDS: Final = 2.0
+TEAM: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ async def _demo(rides: Path | None, seconds: float, directory: Path, port: int) 
     directory.mkdir(parents=True, exist_ok=True)
     daemon_port = port if port and await free_port(port) else await free_port(0)
     async with AsyncExitStack() as stack:
-        flags = ["--rides", str(rides)] if rides is not None else ["--every", str(EVENT_EVERY_SECONDS)]
+        flags = ["--athletes", str(TEAM), "--history-days", "120"]
+        flags += ["--rides", str(rides)] if rides is not None else ["--every", str(EVENT_EVERY_SECONDS)]
         webhook_secret = _kept(directory / "webhook_secret", lambda: secrets.token_urlsafe(24))
         callback = f"http://127.0.0.1:{daemon_port}/webhook/{webhook_secret}"
         url = await stack.enter_async_context(_sandbox(flags, callback, directory / "sandbox.log"))
