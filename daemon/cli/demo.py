@@ -254,10 +254,13 @@ async def _news(database: Database, stop: asyncio.Event) -> AsyncIterator[News]:
 def _print_line(news: News) -> None:
     body = news.body
     load = f"{body['load']:6.1f}" if body["load"] is not None else "     –"
+    explanation = body["explanation"]
+    if body["streams"] == "wanted":
+        explanation = "The streams are not there yet: they are looked for again in five minutes."
     name = body["name"] if len(body["name"]) <= 26 else body["name"][:25] + "…"
     console.print(
         f"{news.written_at:%H:%M:%S}  {body['sport_type']:<15} {name:<26} {body['method']:<11} load {load}"
-        f"  [dim]{body['explanation']}[/dim]",
+        f"  [dim]{explanation}[/dim]",
         soft_wrap=True,
     )
 
