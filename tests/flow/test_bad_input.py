@@ -94,7 +94,7 @@ async def test_a_sender_that_dawdles_is_sent_away_and_holds_nobody_up(make_house
 
     assert await daemon.post_event(changed()) == 200  # meanwhile
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert b" 503 " in await reader.readline()
     writer.close()
     assert len(daemon.log_lines("webhook.too_slow")) == 1
@@ -167,7 +167,7 @@ async def test_a_database_that_hangs_means_503_within_strava_s_patience(make_hou
     daemon = await make_house()
     async with daemon.look_inside() as connection, connection.transaction():
         await connection.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await daemon.post_event(changed()) == 503
     assert len(daemon.log_lines("webhook.too_slow")) == 1
 
