@@ -27,6 +27,7 @@ from daemon.cli.ports import free_port
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError, Permanent
+from daemon.science.power import FourthPowers
 from daemon.science.statistics import Statistics
 from daemon.store import activities, outbox
 from daemon.store.database import Database
@@ -318,8 +319,8 @@ def _event(ride: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(ride: Mapping[str, Any], load: Mapping[str, Any], statistics: Statistics) -> dict[str, Any]:
     normalized = None
-    if statistics.power_count and statistics.device_watts:
-        normalized = (statistics.power_sum4 / statistics.power_count) ** 0.25
+    if statistics.device_watts:
+        normalized = FourthPowers(statistics.power_sum4, statistics.power_count).normalized
     device = ride.get("normalized_power")
     sentences = statistics.quality.get("sentences")
     return {
