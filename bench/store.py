@@ -22,7 +22,8 @@ import uvloop
 from daemon.clock import SystemClock
 from daemon.core.admission import LANES, Lane
 from daemon.core.quota import Lengths, Limits
-from daemon.limiter.gate import Gate, Pace
+from daemon.limiter.gate import Gate
+from daemon.limiter.pacing import Pace
 from daemon.loops.inbox import Inbox
 from daemon.store import athletes, events, jobs, ledgers
 from daemon.store.database import Database
@@ -92,7 +93,7 @@ async def claims(database: Database) -> float:
         nonlocal left
         while left > 0:
             async with database.connection() as connection:
-                claimed = await jobs.claim_due(connection, LANES, 30, 8)
+                claimed = await jobs.claim_due(connection, LANES, LANES, 30, 8)
                 for job in claimed:
                     await jobs.complete(connection, job, "done")
                 left -= len(claimed)

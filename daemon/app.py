@@ -18,7 +18,8 @@ from daemon.compute.calculator import Calculator
 from daemon.config import Settings
 from daemon.jobs.kinds import KINDS
 from daemon.jobs.rooms import Rooms
-from daemon.limiter.gate import Gate, Pace
+from daemon.limiter.gate import Gate
+from daemon.limiter.pacing import Pace
 from daemon.loops.inbox import Budget, Folding, Inbox
 from daemon.loops.pulse import Pulse
 from daemon.loops.supervisor import Supervisor

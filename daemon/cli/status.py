@@ -12,6 +12,7 @@ from daemon.cli.output import console, print_json, print_table
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core import quota
+from daemon.core.admission import Lane
 from daemon.core.health import Verdict
 from daemon.loops.pulse import Pulse
 from daemon.store import activities, athletes, jobs, ledgers
@@ -38,7 +39,7 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
     async with opened.database.connection() as connection:
         entry = await ledgers.read(connection, settings.strava.client_id)
         assert entry is not None  # opening the database made it
-        shut = quota.shut_until(entry.ledger, entry.read_at, lengths)
+        shut = quota.shut_until(entry.ledger, quota.Ask(Lane.LIVE, 1), entry.read_at, lengths)
         pulse = Pulse(opened.database, settings.strava.client_id, lengths, lambda: shut, clock)
         await pulse.beat()
         assert pulse.health is not None

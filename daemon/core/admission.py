@@ -65,6 +65,9 @@ class Permit(Protocol):
     async def answered(self, answer: Answered) -> None:
         """Tell the ledger. Raises QuotaSpent or AppInactive where the outcome says that nothing may follow."""
 
+    async def lost(self) -> None:
+        """Say that the request went out and its answer will never come."""
+
 
 class Admission(Protocol):
     """Hands out permits for one piece of work."""

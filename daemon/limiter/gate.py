@@ -11,33 +11,32 @@ It refuses to wait for quota: who is refused learns until when (QuotaSpent) and 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import random
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Final, Self, TypeVar
 
 import structlog
-from aiolimiter import AsyncLimiter
 
 from daemon.clock import Clock
 from daemon.core import quota
 from daemon.core.admission import LANES, Admission, Answered, Lane, Outcome, Permit
 from daemon.core.errors import AppInactive, QuotaSpent, Retryable
+from daemon.limiter.pacing import Pace, Pacing
+from daemon.limiter.turns import Turns
 from daemon.store import ledgers
-from daemon.store.database import Database
+from daemon.store.database import Connection, Database
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast requests may follow each other, and how many steps run side by side."""
-
-    requests_per_second: float
-    concurrency: int
+LEARN_EVERY_SECONDS: Final = 300.0
+LEARN_FROM: Final = timedelta(weeks=6)
+LOST_AFTER_SECONDS: Final = quota.SEND_WITHIN_SECONDS + quota.TRANSIT_SECONDS  # it is counted by then, or never
+JITTER_SECONDS: Final = 0.5  # lest all daemons come back in the same millisecond
 
 
 class Gate:
@@ -50,11 +49,13 @@ class Gate:
         self._client_id = client_id
         self._lengths = lengths
         self._clock = clock
-        self._slots = _Slots(pace.concurrency)
-        # A second's worth may go at once; then one by one.
-        self._pacing = AsyncLimiter(max(1.0, pace.requests_per_second), max(1.0, 1.0 / pace.requests_per_second))
-        self._writing = asyncio.Lock()  # one writer per process: we never contend with ourselves
-        self._shut: tuple[float, quota.Wait] | None = None
+        self._slots = Turns(pace.concurrency)
+        self._pacing = Pacing(pace)
+        self._writing = Turns(1)  # one writer per process: we never contend with ourselves
+        self._demand = quota.NO_DEMAND
+        self._learned_at: float | None = None
+        self._shut: dict[Lane, _Shut] = {}
+        self._lost: list[tuple[float, quota.Grant]] = []
 
     def step(self, lane: Lane, calls: int) -> Step:
         """Return the admission of one step that needs `calls` requests; enter it to ask for them."""
@@ -62,69 +63,116 @@ class Gate:
 
     def open_lanes(self) -> tuple[Lane, ...]:
         """Return the lanes from which work may be claimed now; what is refused stays queued untouched."""
-        if self._shut is not None and self._clock.elapsed_seconds() < self._shut[0]:
-            return ()
-        self._shut = None
-        return LANES
+        elapsed = self._clock.elapsed_seconds()
+        return tuple(lane for lane in LANES if lane not in self._shut or elapsed >= self._shut[lane].until)
+
+    def opens_in_seconds(self) -> float | None:
+        """Return in how many seconds the next lane opens; None where all are open."""
+        elapsed = self._clock.elapsed_seconds()
+        return min((shut.until - elapsed for shut in self._shut.values() if shut.until > elapsed), default=None)
 
     def shut_reason(self) -> quota.Wait | None:
-        """Return why no lane is open, as far as this process knows."""
-        return None if self.open_lanes() or self._shut is None else self._shut[1]
+        """Return why not even live work is admitted, as far as this process knows."""
+        return None if Lane.LIVE in self.open_lanes() else self._shut[Lane.LIVE].wait
 
-    async def _admit(self, calls: int) -> _Held:
-        """Charge `calls` permits; raises QuotaSpent or AppInactive."""
-        async with self._writing:
-            while True:
-                asked_at = self._clock.elapsed_seconds()  # before the read, so that time since is never underrated
-                entry = await self._read()
-                decision = quota.admit(entry.ledger, calls, entry.read_at, self._lengths)
-                if isinstance(decision, quota.Wait):
-                    raise self._refusal(decision, entry.read_at)
-                changed, grant = decision
-                if await self._write(entry, changed):
-                    return _Held(grant, asked_at)
-                await asyncio.sleep(random.uniform(0, 0.005))  # another daemon was first
+    async def _admit(self, ask: quota.Ask) -> _Held:
+        """Charge an ask; raises QuotaSpent or AppInactive."""
+        asked_at = self._clock.elapsed_seconds()  # before the read, so that time since is never underrated
 
-    async def _observe(self, grant: quota.Grant, answer: Answered) -> None:
-        async with self._writing:
-            while True:
-                entry = await self._read()
-                changed = quota.observe(entry.ledger, grant, answer, entry.read_at, self._lengths)
-                if await self._write(entry, changed):
-                    break
-                await asyncio.sleep(random.uniform(0, 0.005))
-        wait = quota.shut_until(changed, entry.read_at, self._lengths)
+        def decide(entry: ledgers.Entry) -> tuple[quota.Ledger, quota.Grant]:
+            decision = quota.admit(entry.ledger, ask, entry.read_at, self._lengths, self._demand)
+            if isinstance(decision, quota.Wait):
+                raise self._refusal(ask, decision, entry.read_at)
+            return decision
+
+        async with self._writing.turn(ask.lane):
+            await self._learn()
+            ledger, grant = await self._change(decide)
+        self._notice(ledger, ask, grant.admitted_at)
+        return _Held(grant, asked_at)
+
+    async def _observe(self, ask: quota.Ask, grant: quota.Grant, answer: Answered) -> None:
+        elapsed = self._clock.elapsed_seconds()
+        lost = [one for one in self._lost if elapsed >= one[0] + LOST_AFTER_SECONDS]
+
+        def decide(entry: ledgers.Entry) -> tuple[quota.Ledger, datetime]:
+            ledger = entry.ledger
+            for _, unanswered in lost:
+                ledger = quota.observe(ledger, unanswered, Answered(None, None), entry.read_at, self._lengths)
+            return quota.observe(ledger, grant, answer, entry.read_at, self._lengths), entry.read_at
+
+        async with self._writing.turn(ask.lane):
+            ledger, now = await self._change(decide)
+        self._lost = [one for one in self._lost if one not in lost]
+        self._notice(ledger, ask, now)
         if answer.outcome is Outcome.COUNTED:
-            if wait is not None:
-                self._remember(wait, entry.read_at)
-            else:
-                self._shut = None  # a first answer has come, or a window has turned
             return
+        wait = quota.shut_until(ledger, quota.Ask(Lane.LIVE, 1), now, self._lengths, self._demand)
         log.warning("quota.refused_by_strava", outcome=answer.outcome.value, until=wait and wait.until)
         if wait is not None:
-            raise self._refusal(wait, entry.read_at)
+            raise self._refusal(quota.Ask(Lane.LIVE, 1), wait, now)
         # A late 429 of a window that is over: the new one is open, but not for the next second.
-        raise QuotaSpent("Strava's window has just turned", entry.read_at + timedelta(seconds=1))
+        raise QuotaSpent("Strava's window has just turned", now + timedelta(seconds=1))
 
-    def _remember(self, wait: quota.Wait, at: datetime) -> None:
-        # Jitter, lest all daemons come back in the same millisecond.
-        seconds = max(0.0, (wait.until - at).total_seconds()) + random.uniform(0, 0.5)
-        self._shut = (self._clock.elapsed_seconds() + seconds, wait)
+    async def _change(self, decide: Callable[[ledgers.Entry], tuple[quota.Ledger, T]]) -> tuple[quota.Ledger, T]:
+        """Read the ledger, decide, and write; once more where another daemon was first."""
+        while True:
+            async with self._database.connection() as connection:
+                entry = await ledgers.read(connection, self._client_id)
+                if entry is None:
+                    raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+                changed, result = decide(entry)
+                past = quota.past_quarter(entry.ledger, changed, self._lengths)
+                if await ledgers.write(connection, self._client_id, entry, changed, past):
+                    return changed, result
+            await asyncio.sleep(random.uniform(0, 0.005))
 
-    def _refusal(self, wait: quota.Wait, at: datetime) -> QuotaSpent:
-        self._remember(wait, at)
+    async def _learn(self) -> None:
+        """Learn now and then what the lanes need at this hour of the week."""
+        elapsed = self._clock.elapsed_seconds()
+        if self._learned_at is not None and elapsed < self._learned_at + LEARN_EVERY_SECONDS:
+            return
+        async with self._database.connection() as connection:
+            self._demand = await read_demand(connection, self._client_id, self._lengths)
+        self._learned_at = elapsed
+
+    def _notice(self, ledger: quota.Ledger, ask: quota.Ask, now: datetime) -> None:
+        """Remember which lanes are shut now, judged by a step as large as this one."""
+        for lane in LANES:
+            probe = quota.Ask(lane, ask.count)
+            wait = quota.shut_until(ledger, probe, now, self._lengths, self._demand)
+            if wait is None:
+                self._shut.pop(lane, None)
+            else:
+                self._shut[lane] = self._until(wait, now)
+
+    def _until(self, wait: quota.Wait, now: datetime) -> _Shut:
+        seconds = max(0.0, (wait.until - now).total_seconds()) + random.uniform(0, JITTER_SECONDS)
+        return _Shut(self._clock.elapsed_seconds() + seconds, wait)
+
+    def _refusal(self, ask: quota.Ask, wait: quota.Wait, now: datetime) -> QuotaSpent:
+        """Shut the lane and those below; what is spent or inactive is so for all."""
+        everyone = wait.spent or wait.inactive
+        for lane in LANES if everyone else LANES[LANES.index(ask.lane) :]:
+            self._shut[lane] = self._until(wait, now)
         return AppInactive(wait.reason, wait.until) if wait.inactive else QuotaSpent(wait.reason, wait.until)
 
-    async def _read(self) -> ledgers.Entry:
-        async with self._database.connection() as connection:
-            entry = await ledgers.read(connection, self._client_id)
-        if entry is None:
-            raise Retryable("the quota ledger has no row for this app: was the database emptied while running?")
-        return entry
 
-    async def _write(self, entry: ledgers.Entry, changed: quota.Ledger) -> bool:
-        async with self._database.connection() as connection:
-            return await ledgers.write(connection, self._client_id, entry, changed)
+async def read_demand(connection: Connection, client_id: int, lengths: quota.Lengths) -> quota.Demand:
+    """Return what the lanes have been needing, learned from the last weeks; raises Retryable without a ledger."""
+    entry = await ledgers.read(connection, client_id)
+    if entry is None:
+        raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+    past = await ledgers.past_hours(connection, client_id, entry.read_at - LEARN_FROM)
+    return quota.learned(past, entry.read_at, entry.ledger.limits, lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shut:
+    """A lane is shut until an elapsed time, for a reason."""
+
+    until: float
+    wait: quota.Wait
 
 
 @dataclass(slots=True)
@@ -148,80 +196,49 @@ class Step(Admission):
         self._lane = lane
         self._calls = calls
         self._held: list[_Held] = []
-        self._leave: Callable[[], None] | None = None
+        self._slot = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Wait for a slot, then ask for all permits; raises QuotaSpent or AppInactive."""
-        self._leave = await self._gate._slots.enter(self._lane)
-        try:
-            held = await self._gate._admit(self._calls)
-        except BaseException:
-            self._leave()
-            raise
+        async with AsyncExitStack() as slot:
+            if self._lane is not Lane.LIVE:  # a live step waits for nobody
+                await slot.enter_async_context(self._gate._slots.turn(self._lane))
+            held = await self._gate._admit(quota.Ask(self._lane, self._calls))
+            self._slot = slot.pop_all()
         self._held = [held] * self._calls
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Give the slot back; permits not used stay charged, since one may have been on its way."""
-        if self._leave is not None:
-            self._leave()
-            self._leave = None
+        await self._slot.aclose()
 
     async def permit(self) -> Permit:
         """Return the next permit: one in hand if it is still good, else a new one from the ledger."""
         gate = self._gate
-        await gate._pacing.acquire()
+        await gate._pacing.wait(self._lane)
+        ask = quota.Ask(self._lane, self._calls)
         while self._held:
             held = self._held.pop()
             if held.still_valid(gate._clock.elapsed_seconds()):
-                return _Permit(gate, held.grant)
-        return _Permit(gate, (await gate._admit(1)).grant)
+                return _Permit(gate, ask, held.grant)
+        return _Permit(gate, ask, (await gate._admit(quota.Ask(self._lane, 1))).grant)
 
 
 class _Permit(Permit):
-    def __init__(self, gate: Gate, grant: quota.Grant) -> None:
+    def __init__(self, gate: Gate, ask: quota.Ask, grant: quota.Grant) -> None:
         self._gate = gate
+        self._ask = ask
         self._grant = grant
 
     async def answered(self, answer: Answered) -> None:
         try:
-            await self._gate._observe(self._grant, answer)
+            await self._gate._observe(self._ask, self._grant, answer)
         except Retryable as error:
             if answer.outcome is not Outcome.COUNTED:
                 raise
             # The answer itself is worth more than its reading: unobserved, the permit stays charged.
             log.warning("quota.reading_lost", reason=str(error))
 
-
-class _Slots:
-    """As many steps side by side as allowed, the highest lane first; a live step waits for nobody."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-
-    async def enter(self, lane: Lane) -> Callable[[], None]:
-        """Wait for a slot; returns what gives it back."""
-        if lane is Lane.LIVE:
-            return lambda: None
-        if self._free > 0:
-            self._free -= 1
-        else:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (LANES.index(lane), next(self._order), turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._leave()  # the slot was handed over in the same moment
-                raise
-        return self._leave
-
-    def _leave(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+    async def lost(self) -> None:
+        # Settled with the next answer that comes once this one cannot be counted any more.
+        self._gate._lost.append((self._gate._clock.elapsed_seconds(), self._grant))

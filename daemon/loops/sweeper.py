@@ -17,7 +17,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.core.errors import Retryable
 from daemon.jobs import erase_athlete
-from daemon.store import activities, athletes, events, jobs, outbox
+from daemon.store import activities, athletes, events, jobs, ledgers, outbox
 from daemon.store.database import Connection, Database
 
 log = structlog.get_logger()
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 RESCUE_EVERY_SECONDS: Final = 5.0
 PRUNE_EVERY_SECONDS: Final = 300.0
 MOST_PER_BATCH: Final = 1_000
+QUARTERS_KEPT: Final = timedelta(days=92)
 NEWS_KEPT: Final = timedelta(days=2)
 
 
@@ -80,6 +81,7 @@ class Sweeper:
             "streams": await self._in_batches(activities.prune_streams, now - timedelta(days=kept.streams_days)),
             "events": await self._in_batches(events.prune, now - timedelta(days=kept.events_days)),
             "jobs": await self._in_batches(jobs.prune, now - timedelta(days=kept.jobs_days)),
+            "quarters": await self._in_batches(ledgers.prune_past, now - QUARTERS_KEPT),
         }
         async with self._database.transaction() as connection:
             await outbox.prune(connection, now - NEWS_KEPT)

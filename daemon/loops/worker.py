@@ -1,7 +1,8 @@
 """The worker: claims due jobs from open lanes, runs them side by side, settles whatever they end with.
 
 Lanes that the ledger holds shut are passed over at the claim, so work that waits for quota holds no worker and no
-lease. This module refuses to know what a job does.
+lease. Some places are kept for live work: a webhook never waits for a backfill to end. This module refuses to know
+what a job does.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from typing import Final
 
 import structlog
 
+from daemon.core.admission import LANES, Lane
 from daemon.core.errors import DomestiqueError, Retryable
 from daemon.core.settle import Death, Deferral, settle
 from daemon.jobs.rooms import Rooms
 from daemon.store import jobs
+from daemon.store.database import Connection
 from daemon.store.jobs import Job, LeaseLost
 
 log = structlog.get_logger()
 
 POLL_SECONDS: Final = 1.0  # for jobs that other daemons queued, and for those whose time comes
 DRAIN_SECONDS: Final = 4.0
+LIVE_SHARE: Final = 0.25  # of the workers, for live work alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,9 @@ class Worker:
     def _free(self) -> int:
         return self._work.workers - len(self._running)
 
+    def _free_for_all(self) -> int:
+        return self._free() - int(LIVE_SHARE * self._work.workers)
+
     async def _claim(self) -> int:
         """Start what is due and return how much; 0 as well where every worker is busy."""
         if self._free() <= 0:
@@ -98,9 +105,7 @@ class Worker:
     async def _start_claimed(self) -> int:
         try:
             async with self._rooms.database.connection() as connection:
-                claimed = await jobs.claim_due(
-                    connection, self._rooms.gate.open_lanes(), self._work.lease_seconds, self._free()
-                )
+                claimed = await self._claim_due(connection)
         except Retryable as error:
             log.warning("jobs.not_claimed", reason=str(error))
             return 0
@@ -111,14 +116,25 @@ class Worker:
             task.add_done_callback(self._ended)
         return len(claimed)
 
+    async def _claim_due(self, connection: Connection) -> list[Job]:
+        open_lanes, lease_seconds = self._rooms.gate.open_lanes(), self._work.lease_seconds
+        free, claimed = max(0, self._free_for_all()), list[Job]()
+        if free > 0:
+            claimed = await jobs.claim_due(connection, LANES, open_lanes, lease_seconds, free)
+        if len(claimed) == free:  # there may be more
+            most = self._free() - len(claimed)
+            claimed += await jobs.claim_due(connection, (Lane.LIVE,), open_lanes, lease_seconds, most)
+        return claimed
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
         self._news.set()
 
     async def _pause(self) -> None:
-        """Wait until something was queued, a job ended, or a second has passed."""
+        """Wait until something was queued, a job ended, a lane opens, or a second has passed."""
+        opens_in_seconds = self._rooms.gate.opens_in_seconds()
         try:
-            async with asyncio.timeout(POLL_SECONDS):
+            async with asyncio.timeout(min(POLL_SECONDS, opens_in_seconds or POLL_SECONDS)):
                 await self._news.wait()
         except TimeoutError:
             pass

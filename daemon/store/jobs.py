@@ -72,10 +72,21 @@ async def enqueue(connection: Connection, jobs: Iterable[NewJob]) -> list[int]:
     return [row["job_id"] for row in rows]
 
 
-async def claim_due(connection: Connection, lanes: Sequence[Lane], lease_seconds: float, most: int) -> list[Job]:
-    """Take up to `most` due jobs of these lanes, at most one per athlete, never one of an athlete at work."""
+async def claim_due(
+    connection: Connection, lanes: Sequence[Lane], open_lanes: Sequence[Lane], lease_seconds: float, most: int
+) -> list[Job]:
+    """Take up to `most` due jobs of these lanes, at most one per athlete, never one of an athlete at work.
+
+    Jobs that ask Strava are only taken where their lane is open. Among those of a lane athletes take turns.
+    """
     rows = await fetched(
-        _queries.claim_due(connection, lanes=[lane.value for lane in lanes], lease_seconds=lease_seconds, most=most)
+        _queries.claim_due(
+            connection,
+            lanes=[lane.value for lane in lanes],
+            open_lanes=[lane.value for lane in open_lanes],
+            lease_seconds=lease_seconds,
+            most=most,
+        )
     )
     return [Job(**{**row, "lane": Lane(row["lane"])}) for row in rows]
 
@@ -135,6 +146,11 @@ async def revive(connection: Connection, job_id: int) -> bool:
 async def count_by_state(connection: Connection) -> list[dict[str, Any]]:
     """Return kind, state, jobs and oldest_run_at for all that is not done."""
     return [dict(row) for row in await fetched(_queries.count_by_state(connection))]
+
+
+async def backlog(connection: Connection) -> list[dict[str, Any]]:
+    """Return lane, kind, jobs and oldest_run_at of all that waits for Strava."""
+    return [dict(row) for row in await fetched(_queries.backlog(connection))]
 
 
 async def list_dead(connection: Connection, most: int) -> list[dict[str, Any]]:

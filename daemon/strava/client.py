@@ -203,6 +203,9 @@ class _Unmetered:
     async def answered(self, answer: Answered) -> None:
         pass
 
+    async def lost(self) -> None:
+        pass
+
 
 async def _send_unmetered(session: aiohttp.ClientSession, base_url: str, request: wire.Request[T]) -> T:
     """Send what must not arrive twice: tried again only where it cannot have arrived."""
@@ -231,10 +234,13 @@ async def _send(
             body = await _whole_body(response)
     except (aiohttp.ClientError, OSError, _TooLargeError) as error:
         # The headers came, so Strava has counted it; the permit may raise QuotaSpent, which says more than we can.
+        translated = _translated(error, request)
         if shown is not None:
             await permit.answered(wire.answered(status, shown, b""))
+        elif not isinstance(translated, NeverSent):
+            await permit.lost()
         # aiohttp's messages may hold the whole address: with a secret in the query the cause is not passed on.
-        raise _translated(error, request) from (None if request.has_secret_query else error)
+        raise translated from (None if request.has_secret_query else error)
     seconds = round(asyncio.get_running_loop().time() - began, 3)
     log.debug("strava.answered", kind=request.kind, status=status, seconds=seconds, bytes=len(body))
     await permit.answered(wire.answered(status, shown, body))

@@ -3,13 +3,26 @@
 -- (that of the newer hint, where both tell: events come late), attempts anew.
 -- A running twin does not match the partial index, so exactly one follow-up queues behind it.
 -- Callers sort by dedup_key: two batches then lock in one order and cannot deadlock.
-INSERT INTO jobs AS j (kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at)
-SELECT * FROM unnest(
+-- An athlete's jobs stand a minute apart in their lane (fair_at); two batches of one athlete at once may take the
+-- same places, which only makes them a little less apart.
+INSERT INTO jobs AS j (kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
+    fair_at)
+SELECT n.kind, n.lane, n.serial_key, n.dedup_key, n.payload, n.lookback_seconds, n.asks_strava, n.while_resting,
+    n.run_at, greatest(n.run_at, CASE WHEN n.serial_key IS NOT NULL THEN (
+        SELECT max(q.fair_at) FROM jobs q
+        WHERE q.state = 'queued' AND q.serial_key = n.serial_key AND q.lane = n.lane) + interval '1 minute' END)
+        + CASE WHEN n.serial_key IS NULL THEN interval '0' ELSE interval '1 minute' * (row_number() OVER (
+            PARTITION BY n.serial_key, n.lane ORDER BY n.run_at, n.place) - 1) END
+FROM unnest(
     :kinds::text[], :lanes::lane[], :serial_keys::bigint[], :dedup_keys::text[], :payloads::jsonb[],
     :lookbacks::integer[], :asks_strava::boolean[], :while_resting::boolean[], :run_ats::timestamptz[])
+    WITH ORDINALITY AS n (kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting,
+        run_at, place)
+ORDER BY n.place
 ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     lane = LEAST(j.lane, excluded.lane),
     run_at = LEAST(j.run_at, excluded.run_at),
+    fair_at = LEAST(j.fair_at, excluded.fair_at),
     lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
     payload = CASE WHEN (excluded.payload->>'hinted_at')::double precision < (j.payload->>'hinted_at')::double precision
         THEN excluded.payload || j.payload ELSE j.payload || excluded.payload END,
@@ -17,27 +30,28 @@ ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     attempts = 0
 RETURNING j.job_id;
 
--- name: claim_due(lanes, lease_seconds, most)
+-- name: claim_due(lanes, open_lanes, lease_seconds, most)
 -- One statement. SKIP LOCKED on jobs alone lets two daemons start two jobs of one athlete, because each sees a
 -- snapshot from before the other's commit. The turn is therefore a row: it is locked, re-read after the lock
 -- (READ COMMITTED checks job_id IS NULL and the rest again on the newest version), and marked. Nothing here waits for a lock.
+-- Lanes that the ledger holds shut are passed over, so what waits for quota is neither claimed nor rewritten.
 WITH heads AS MATERIALIZED (
-    SELECT j.job_id, j.serial_key, j.lane, j.run_at
+    SELECT j.job_id, j.serial_key, j.lane, j.fair_at
     FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
     WHERE j.state = 'queued' AND j.run_at <= now()
-      AND (j.lane = ANY(:lanes::lane[]) OR NOT j.asks_strava)
+      AND j.lane = ANY(:lanes::lane[]) AND (j.lane = ANY(:open_lanes::lane[]) OR NOT j.asks_strava)
       -- An athlete without a turn is gone: his job must not hold a place before the others.
       AND (j.serial_key IS NULL OR (t.athlete_id IS NOT NULL AND t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
-    ORDER BY j.lane, j.run_at, j.job_id
+    ORDER BY j.lane, j.fair_at, j.job_id
     LIMIT :most::integer * 8
 ), firsts AS MATERIALIZED (
     SELECT DISTINCT ON (coalesce(serial_key, -job_id)) job_id
-    FROM heads ORDER BY coalesce(serial_key, -job_id), lane, run_at, job_id
+    FROM heads ORDER BY coalesce(serial_key, -job_id), lane, fair_at, job_id
 ), locked AS MATERIALIZED (
     SELECT j.job_id, j.serial_key, j.while_resting
     FROM jobs j
     WHERE j.job_id IN (SELECT job_id FROM firsts) AND j.state = 'queued'
-    ORDER BY j.lane, j.run_at, j.job_id
+    ORDER BY j.lane, j.fair_at, j.job_id
     LIMIT :most::integer
     FOR UPDATE SKIP LOCKED
 ), free AS MATERIALIZED (
@@ -95,13 +109,14 @@ WITH gone AS (
     WHERE turns.athlete_id = gone.serial_key AND turns.job_id = gone.job_id
 )
 INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
-    attempts, outcome, queued_at)
+    fair_at, attempts, outcome, queued_at)
 SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting,
-    :run_at::timestamptz, attempts - CASE WHEN :give_back::boolean THEN 1 ELSE 0 END, :outcome::text, queued_at
+    :run_at::timestamptz, fair_at, attempts - CASE WHEN :give_back::boolean THEN 1 ELSE 0 END, :outcome::text, queued_at
 FROM gone
 ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     lane = LEAST(j.lane, excluded.lane),
     run_at = LEAST(j.run_at, excluded.run_at),
+    fair_at = LEAST(j.fair_at, excluded.fair_at),
     lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
     payload = excluded.payload || j.payload,
     while_resting = j.while_resting OR excluded.while_resting,
@@ -124,13 +139,14 @@ WITH expired AS MATERIALIZED (
     WHERE turns.athlete_id = gone.serial_key AND turns.job_id = gone.job_id
 )
 INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
-    attempts, outcome, queued_at)
-SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), attempts,
-    'its worker died', queued_at
+    fair_at, attempts, outcome, queued_at)
+SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(),
+    fair_at, attempts, 'its worker died', queued_at
 FROM gone ORDER BY dedup_key COLLATE "C"
 ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     lane = LEAST(j.lane, excluded.lane),
     run_at = LEAST(j.run_at, excluded.run_at),
+    fair_at = LEAST(j.fair_at, excluded.fair_at),
     lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
     payload = excluded.payload || j.payload,
     while_resting = j.while_resting OR excluded.while_resting,
@@ -159,11 +175,13 @@ WITH gone AS (
     DELETE FROM jobs WHERE job_id = :job_id AND state = 'dead' RETURNING *
 )
 INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
-    queued_at)
-SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), queued_at FROM gone
+    fair_at, queued_at)
+SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), now(), queued_at
+FROM gone
 ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     lane = LEAST(j.lane, excluded.lane),
     run_at = LEAST(j.run_at, excluded.run_at),
+    fair_at = LEAST(j.fair_at, excluded.fair_at),
     lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
     payload = excluded.payload || j.payload,
     while_resting = j.while_resting OR excluded.while_resting,
@@ -190,3 +208,10 @@ SELECT count(*) FROM gone;
 
 -- name: forget_athlete(athlete_id, but_job_id)!
 DELETE FROM jobs WHERE serial_key = :athlete_id AND job_id <> :but_job_id;
+
+-- name: backlog()
+-- What waits for Strava, by lane and kind.
+SELECT j.lane::text AS lane, j.kind, count(*)::bigint AS jobs, min(j.run_at) AS oldest_run_at
+FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
+WHERE j.state = 'queued' AND j.asks_strava AND (j.while_resting OR t.resting IS NOT TRUE)
+GROUP BY j.lane, j.kind ORDER BY j.lane, j.kind;

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from daemon.core.admission import Lane
+from daemon.core.admission import LANES, Lane
 from daemon.core.errors import Retryable
 from daemon.store import jobs
 from daemon.store.database import Connection, Database
@@ -269,3 +269,62 @@ async def test_a_settling_job_holds_back_neither_claims_nor_news_of_others(
         await transaction.commit()
 
     assert (await claim_one(queue)).dedup_key == first.dedup_key
+
+
+# Fairness
+
+
+async def rounds(queue: Connection, most: int, count: int) -> list[list[int]]:
+    """Claim and complete in rounds, and return whose jobs each round took."""
+    taken = []
+    for _ in range(count):
+        claimed = await claim(queue, most=most)
+        taken.append(sorted(job.serial_key or 0 for job in claimed))
+        for job in claimed:
+            await jobs.complete(queue, job, "done")
+    return taken
+
+
+async def test_an_athlete_with_very_many_jobs_does_not_hold_up_those_with_few(queue: Connection) -> None:
+    await jobs.enqueue(queue, [new_job(f"many:{number:04}", 1, lane=Lane.BACKFILL) for number in range(300)])
+    few = [
+        new_job(f"few:{athlete}:{number}", athlete, lane=Lane.BACKFILL)
+        for athlete in (2, 3)
+        for number in (1, 2, 3)
+    ]
+    await jobs.enqueue(queue, few)
+
+    assert await rounds(queue, most=1, count=10) == [[1], [2], [3]] * 3 + [[1]]
+
+
+async def test_jobs_queued_one_by_one_take_turns_as_well(queue: Connection) -> None:
+    for number in range(5):
+        await jobs.enqueue(queue, [new_job(f"many:{number}", 1)])
+    await jobs.enqueue(queue, [new_job("few:1", 2), new_job("few:2", 2)])
+
+    assert await rounds(queue, most=1, count=7) == [[1], [2], [1], [2], [1], [1], [1]]
+
+
+async def test_turns_are_taken_within_a_lane_and_not_between_lanes(queue: Connection) -> None:
+    await jobs.enqueue(queue, [new_job(f"live:{number}", 1, lane=Lane.LIVE) for number in range(3)])
+    await jobs.enqueue(queue, [new_job("history", 2, lane=Lane.BACKFILL)])
+
+    assert await rounds(queue, most=1, count=4) == [[1], [1], [1], [2]]
+
+
+async def test_a_job_keeps_its_place_when_it_goes_back(queue: Connection) -> None:
+    await jobs.enqueue(queue, [new_job("ride:1", 1), new_job("ride:2", 1), new_job("ride:3", 2)])
+    (first,) = await claim(queue, most=1)
+    await jobs.requeue(queue, first, LONG_AGO, "no quota", give_back=True)
+
+    (again,) = await claim(queue, most=1)
+    assert again.dedup_key == first.dedup_key == "ride:1"
+
+
+async def test_places_kept_for_live_work_take_nothing_else(queue: Connection) -> None:
+    await jobs.enqueue(
+        queue,
+        [new_job("ride:1", 1, lane=Lane.SCHEDULED), new_job("erase:2", 2, lane=Lane.SCHEDULED, asks_strava=False)],
+    )
+
+    assert await jobs.claim_due(queue, (Lane.LIVE,), LANES, lease_seconds=60, most=8) == []

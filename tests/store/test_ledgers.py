@@ -16,7 +16,8 @@ from daemon.clock import Clock, SystemClock
 from daemon.core.admission import LANES, Answered, Lane, MeterReading, Outcome, Permit, Reading
 from daemon.core.errors import AppInactive, QuotaSpent, Retryable
 from daemon.core.quota import COLD_PERMITS, PROBE_EVERY, Ledger, Lengths, Limits, Window
-from daemon.limiter.gate import Gate, Pace
+from daemon.limiter.gate import Gate
+from daemon.limiter.pacing import Pace
 from daemon.store import ledgers
 from daemon.store.database import Connection, Database
 from daemon.store.ledgers import Entry
@@ -29,12 +30,12 @@ ONE_WINDOW = Lengths(10**9, 10**9)  # no boundary comes near before 2033
 UNPACED = Pace(requests_per_second=1e6, concurrency=8)
 
 
-def limits(quarter: int, day: int = 10**6) -> Limits:
+def limits(quarter: int, day: int = 10**4) -> Limits:
     return Limits(overall_quarter=quarter, overall_day=day, read_quarter=quarter, read_day=day)
 
 
 def reading(used: int, limit: int) -> Reading:
-    meter = MeterReading(quarter_limit=limit, day_limit=10**6, quarter_usage=used, day_usage=used)
+    meter = MeterReading(quarter_limit=limit, day_limit=10**4, quarter_usage=used, day_usage=used)
     return Reading(overall=meter, read=meter)
 
 
@@ -55,6 +56,12 @@ async def learned(connection: Connection, known: Limits) -> None:
     await connection.execute("DELETE FROM quota_ledgers")
     await ledgers.open_ledger(connection, CLIENT_ID, known)
     await connection.execute("UPDATE quota_ledgers SET limits_learned = true")
+    # A long past without a call: nothing is kept for anybody.
+    await connection.execute(
+        "INSERT INTO quota_quarters VALUES ($1, now() - interval '1 day', 2000000000, 0, 0, 0, 0, 0)"
+        " ON CONFLICT DO NOTHING",
+        CLIENT_ID,
+    )
 
 
 def gate(
@@ -63,7 +70,7 @@ def gate(
     return Gate(database, CLIENT_ID, lengths, pace, clock if clock is not None else SystemClock())
 
 
-async def take(gate: Gate, calls: int = 1, lane: Lane = Lane.LIVE) -> list[Permit]:
+async def take(gate: Gate, calls: int = 1, lane: Lane = Lane.BACKFILL) -> list[Permit]:
     async with asyncio.timeout(10), gate.step(lane, calls) as step:
         return [await step.permit() for _ in range(calls)]
 
@@ -82,8 +89,10 @@ async def test_every_column_comes_back_as_it_was_written(connection: Connection)
     written = Ledger(
         limits=Limits(*(next(numbers) for _ in fields(Limits))),
         limits_learned=True,
-        quarter=Window(**window),
-        day=Window(**{name: value + 50 for name, value in window.items()} | {"spent": False}),
+        quarter=Window(**window | {"by_lane": (1, 2, 3, 4)}),
+        day=Window(
+            **{name: value + 50 for name, value in window.items()} | {"spent": False, "by_lane": (5, 6, 7, 8)}
+        ),
         offset_low_seconds=-1.25,
         offset_high_seconds=0.1 + 0.2,
         offset_at=datetime(2026, 3, 29, 1, 2, 3, 456789, tzinfo=UTC),
@@ -192,9 +201,9 @@ async def test_two_daemons_learn_of_foreign_use_from_each_other_s_answers(
 
         with pytest.raises(QuotaSpent):
             await take(there, 50)
-        await take(there, 49)
+        await take(there, 46)  # and three for what an answer on its way may tell
         with pytest.raises(QuotaSpent):
-            await take(here)
+            await take(here, 4)
 
 
 async def test_a_permit_without_an_answer_stays_charged(database: Database, connection: Connection) -> None:
@@ -217,9 +226,10 @@ async def test_a_refusal_says_until_when_and_shuts_every_lane_for_so_long(
     await learned(connection, limits(3))
     clock = SetClock()
     one = gate(database, clock=clock)
-    await take(one, 3)
     assert one.open_lanes() == LANES
     assert one.shut_reason() is None
+    assert one.opens_in_seconds() is None
+    await take(one, 3)
 
     with pytest.raises(QuotaSpent, match="this quarter's requests are spent") as refusal:
         await take(one)
@@ -230,6 +240,7 @@ async def test_a_refusal_says_until_when_and_shuts_every_lane_for_so_long(
     assert reason is not None
     assert reason.until == refusal.value.until
     wait_seconds = (refusal.value.until - now).total_seconds()
+    assert wait_seconds <= (one.opens_in_seconds() or 0) <= wait_seconds + 1
     clock.advance(wait_seconds - 1)
     assert one.open_lanes() == ()
     clock.advance(2.5)  # jitter is half a second
@@ -314,6 +325,58 @@ async def test_the_first_answer_shows_the_limits_and_until_then_few_are_let_thro
     await take(one, 100 - COLD_PERMITS)
     with pytest.raises(QuotaSpent):
         await take(one)
+
+
+async def test_what_is_kept_for_live_work_shuts_the_lanes_below_and_leaves_live_open(
+    database: Database, connection: Connection
+) -> None:
+    needed = 5 * 24 * 3600  # live calls in a past in which there was one a second
+    await connection.execute(
+        "UPDATE quota_quarters SET seconds = $1, live = $1, began_at = began_at - interval '1 hour'", needed
+    )
+    one = gate(database)
+
+    with pytest.raises(QuotaSpent, match="kept for what comes before it"):
+        await take(one, 270, Lane.BACKFILL)
+
+    assert Lane.BACKFILL not in one.open_lanes()
+    assert Lane.LIVE in one.open_lanes()
+    assert one.shut_reason() is None
+    await take(one, 270, Lane.LIVE)
+
+
+async def test_a_quarter_that_has_ended_goes_into_the_history_once_with_its_lanes(
+    arguments: dict[str, Any], database: Database, connection: Connection
+) -> None:
+    async with Database(arguments, pool_size=1) as other:
+        doors = [gate(database, Lengths(2, 10**9)), gate(other, Lengths(2, 10**9))]
+        await take(doors[0], 2, Lane.BACKFILL)
+        first_index = await connection.fetchval("SELECT quarter_index FROM quota_ledgers")
+        async with asyncio.timeout(20):
+            while await connection.fetchval("SELECT quarter_index FROM quota_ledgers") == first_index:
+                await asyncio.gather(*(take(door, 1, Lane.SCHEDULED) for door in doors))
+
+    rows = await connection.fetch("SELECT * FROM quota_quarters WHERE seconds = 2")
+    assert len(rows) == 1
+    assert rows[0]["backfill"] == 2
+    assert rows[0]["began_at"].timestamp() == first_index * 2
+
+
+async def test_an_answer_that_will_never_come_is_settled_with_the_next_one_that_does(
+    database: Database, connection: Connection
+) -> None:
+    clock = SetClock()
+    one = gate(database, clock=clock)
+    lost, prompt, late = await take(one, 3)
+
+    await lost.lost()
+    await prompt.answered(answer())
+    assert await connection.fetchval("SELECT quarter_silent FROM quota_ledgers") == 1  # it may still be counted
+    clock.advance(6)
+    await late.answered(answer())
+
+    assert await connection.fetchval("SELECT quarter_silent FROM quota_ledgers") == 3
+    assert await charged(connection) == 3
 
 
 # Permits and time

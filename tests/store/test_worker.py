@@ -45,7 +45,7 @@ async def working(
     database: Database, kinds: Kinds, work: Work = THREE, lanes: tuple[Lane, ...] = LANES
 ) -> AsyncIterator[Worker]:
     """A worker at work, started and stopped in the order of the daemon."""
-    gate = SimpleNamespace(open_lanes=lambda: lanes)
+    gate = SimpleNamespace(open_lanes=lambda: lanes, opens_in_seconds=lambda: None)
     worker = Worker(cast(Rooms, SimpleNamespace(database=database, gate=gate, clock=CLOCK)), kinds, work)
     leases, run = asyncio.create_task(worker.renew_leases()), asyncio.create_task(worker.run())
     try:
@@ -248,6 +248,23 @@ async def test_no_more_jobs_run_at_once_than_there_are_workers_and_the_loop_stay
         await until(queue, "state = 'done' HAVING count(*) = 9")
 
     assert held.most_at_once == 3
+
+
+async def test_a_quarter_of_the_workers_serves_live_work_alone(
+    database: Database, queue: Connection, held: Held
+) -> None:
+    history = [new_job(f"history:{athlete}", athlete, lane=Lane.BACKFILL) for athlete in range(1, 6)]
+    await jobs.enqueue(queue, history)
+
+    async with working(database, held.kinds, Work(workers=4, lease_seconds=30, max_attempts=3)) as worker:
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                assert (await held.began.get()).lane is Lane.BACKFILL
+            await jobs.enqueue(queue, [new_job("ride:9", 9)])
+            worker.wake()
+            assert (await held.began.get()).serial_key == 9
+        held.may_end.set()
+        await until(queue, "state = 'done' HAVING count(*) = 6")
 
 
 async def test_a_worker_that_is_free_takes_what_is_queued_as_soon_as_it_is_told(

@@ -13,20 +13,24 @@ class CountingAdmission:
 
     def __init__(self) -> None:
         self.permits = 0
+        self.lost = 0
         self.answers: list[Answered] = []
 
     async def permit(self) -> "CountingPermit":
         self.permits += 1
-        return CountingPermit(self.answers)
+        return CountingPermit(self)
 
 
 class CountingPermit:
-    def __init__(self, answers: list[Answered]) -> None:
-        self._answers = answers
+    def __init__(self, admission: CountingAdmission) -> None:
+        self._admission = admission
 
     async def answered(self, answer: Answered) -> None:
-        self._answers.append(answer)
+        self._admission.answers.append(answer)
         if answer.outcome is Outcome.RATE_LIMITED:
             raise QuotaSpent("429", NEXT_WINDOW_AT)
         if answer.outcome is Outcome.APP_INACTIVE:
             raise AppInactive("403", NEXT_WINDOW_AT)
+
+    async def lost(self) -> None:
+        self._admission.lost += 1

@@ -27,7 +27,7 @@ def new_job(dedup_key: str, athlete_id: int | None = None, **changes: Any) -> Ne
 
 
 async def claim(connection: Connection, most: int = 10, lanes: Iterable[Lane] = LANES) -> list[Job]:
-    return await jobs.claim_due(connection, tuple(lanes), lease_seconds=60, most=most)
+    return await jobs.claim_due(connection, LANES, tuple(lanes), lease_seconds=60, most=most)
 
 
 async def claim_one(connection: Connection) -> Job:

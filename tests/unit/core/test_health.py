@@ -119,9 +119,9 @@ def test_the_worst_check_is_the_whole_and_no_check_at_all_is_failing() -> None:
 
 def test_values_say_what_was_measured() -> None:
     rows = (
-        MeterUsage("quarter", "overall", 600, 300, 200, NOW),
-        MeterUsage("day", "read", 1000, 900, 800, NOW),
-        MeterUsage("day", "overall", 0, 0, 0, NOW),
+        MeterUsage("quarter", "overall", 600, 300, 200, 100, 0, (0, 0, 0, 200), NOW),
+        MeterUsage("day", "read", 1000, 900, 800, 100, 0, (0, 0, 0, 800), NOW),
+        MeterUsage("day", "overall", 0, 0, 0, 0, 0, (0, 0, 0, 0), NOW),
     )
     found = checks(
         replace(WELL, quota=rows, shut=SPENT, unfolded=3, oldest_unfolded_at=ago(61), settings_off=("fsync",))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core import quota
-from daemon.core.admission import Answered, MeterReading, Outcome, Reading
-from daemon.core.quota import Grant, Ledger, Lengths, Limits, Wait
+from daemon.core.admission import Answered, Lane, MeterReading, Outcome, Reading
+from daemon.core.quota import Ask, Grant, Ledger, Lengths, Limits, Wait
 
 LENGTHS = Lengths()
 LIMITS = Limits(600, 30_000, 500, 20_000)
@@ -32,20 +32,25 @@ def known(at: datetime, low: float = 0.0, high: float = 0.0, limits: Limits = LI
 
 
 def admit(ledger: Ledger, at: datetime, count: int = 1) -> tuple[Ledger, Grant]:
-    decision = quota.admit(ledger, count, at, LENGTHS)
+    decision = quota.admit(ledger, Ask(Lane.BACKFILL, count), at, LENGTHS)
     assert not isinstance(decision, Wait), decision.reason
     return decision
 
 
 def refused(ledger: Ledger, at: datetime, count: int = 1) -> Wait:
-    decision = quota.admit(ledger, count, at, LENGTHS)
+    decision = quota.admit(ledger, Ask(Lane.BACKFILL, count), at, LENGTHS)
     assert isinstance(decision, Wait)
     return decision
 
 
 def room(ledger: Ledger, at: datetime) -> int:
-    """Return the most that would be permitted at once."""
-    fits = [count for count in range(1, 701) if not isinstance(quota.admit(ledger, count, at, LENGTHS), Wait)]
+    """Return the most that would be permitted at once, waiting for answers on their way left aside."""
+    decisions = {count: quota.admit(ledger, Ask(Lane.BACKFILL, count), at, LENGTHS) for count in range(1, 701)}
+    fits = [
+        count
+        for count, decision in decisions.items()
+        if not isinstance(decision, Wait) or decision.reason.startswith("answers on their way")
+    ]
     assert fits == list(range(1, len(fits) + 1))
     return len(fits)
 
@@ -92,9 +97,9 @@ def test_each_of_the_four_limits_binds_alone(limits: Limits, most: int) -> None:
 
 def test_asking_whether_it_is_shut_takes_nothing() -> None:
     ledger = known(NOON, limits=Limits(1, 100, 1, 100))
-    assert quota.shut_until(ledger, NOON + seconds(60), LENGTHS) is None
+    assert quota.shut_until(ledger, Ask(Lane.BACKFILL, 1), NOON + seconds(60), LENGTHS) is None
     ledger, _ = admit(ledger, NOON + seconds(60))
-    wait = quota.shut_until(ledger, NOON + seconds(60), LENGTHS)
+    wait = quota.shut_until(ledger, Ask(Lane.BACKFILL, 1), NOON + seconds(60), LENGTHS)
     assert wait is not None
     assert wait.until >= TURN
 
@@ -438,12 +443,14 @@ def test_usage_shows_four_counters_and_when_each_starts_anew() -> None:
     ledger, grant = admit(known(NOON), NOON + seconds(60), 10)
     ledger = observe(ledger, grant, NOON + seconds(61), shows(31, 101))
     rows = quota.usage(ledger, NOON + seconds(61), LENGTHS)
-    assert [(row.window, row.meter, row.limit, row.used, row.used_by_us) for row in rows] == [
-        ("quarter", "overall", 600, 40, 10),
-        ("quarter", "read", 500, 40, 10),
-        ("day", "overall", 30_000, 110, 10),
-        ("day", "read", 20_000, 110, 10),
+    assert [(row.window, row.meter, row.limit, row.used, row.used_by_us, row.used_by_others) for row in rows] == [
+        ("quarter", "overall", 600, 40, 10, 30),
+        ("quarter", "read", 500, 40, 10, 30),
+        ("day", "overall", 30_000, 110, 10, 100),
+        ("day", "read", 20_000, 110, 10, 100),
     ]
+    assert {row.by_lane for row in rows} == {(0, 0, 0, 10)}
+    assert rows[0].left == 560
     assert [round((row.resets_at - TURN).total_seconds()) for row in rows[:2]] == [0, 0]
     assert MIDNIGHT <= rows[2].resets_at == rows[3].resets_at < MIDNIGHT + seconds(10)
     assert quota.usage(ledger, TURN + seconds(60), LENGTHS)[0].used == 0

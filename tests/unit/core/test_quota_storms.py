@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from daemon.core import quota
-from daemon.core.admission import Answered
-from daemon.core.quota import Grant, Ledger, Lengths, Limits, Wait
+from daemon.core.admission import LANES, Answered, Lane
+from daemon.core.quota import NO_DEMAND, Ask, Demand, Grant, Ledger, Lengths, Limits, Wait
 from tests.support.strava_counter import Counted, StravaCounter, date_header
 
 MIDNIGHT = 1_767_225_600.0  # 2026-01-01, in seconds since the epoch: a boundary of all window lengths used here
@@ -46,8 +46,9 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Step:
     fates: tuple[Fate, ...]
+    lane: Lane = Lane.BACKFILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Relimit:
     limits: Limits
 
 
-Move = tuple[float, Ask | Foreign | Relimit]  # seconds after the one before
+Move = tuple[float, Step | Foreign | Relimit]  # seconds after the one before
 WindowKey = tuple[str, int]
 
 
@@ -75,6 +76,7 @@ class Weather:
     offset: float
     drift: float
     begins: float  # seconds after midnight, our clock
+    demand: Demand  # what the lanes are thought to need
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class Storm:
             self.now, _, happen = heapq.heappop(self._events)
             happen()
 
-    def ask(self, fates: tuple[Fate, ...]) -> bool:
-        decision = quota.admit(self.ledger, len(fates), instant(self.now), self.lengths)
+    def ask(self, fates: tuple[Fate, ...], lane: Lane, demand: Demand) -> bool:
+        decision = quota.admit(self.ledger, Ask(lane, len(fates)), instant(self.now), self.lengths, demand)
         if isinstance(decision, Wait):
             assert decision.until > instant(self.now)
             self.last_refusal = decision.reason
@@ -131,7 +133,8 @@ class Storm:
 
     def drain(self) -> int:
         """Take one permit after the other, never sending, and return how many there were."""
-        return sum(1 for _ in iter(lambda: self.ask((Fate(end="crashed"),)), False))
+        lost = (Fate(end="crashed"),)
+        return sum(1 for _ in iter(lambda: self.ask(lost, Lane.BACKFILL, NO_DEMAND), False))
 
     def check(self) -> None:
         """Of no window has more been taken than the limits left, as far as they and others' use were known."""
@@ -149,10 +152,10 @@ class Storm:
     def _strava_at(self, ours: float) -> float:
         return ours + self.weather.offset + self.weather.drift * (ours - self.began)
 
-    def _perform(self, move: Ask | Foreign | Relimit) -> None:
+    def _perform(self, move: Step | Foreign | Relimit) -> None:
         match move:
-            case Ask(fates):
-                self.ask(fates)
+            case Step(fates, lane):
+                self.ask(fates, lane, self.weather.demand)
             case Foreign(requests, reads):
                 self.strava.count_foreign(self._strava_at(self.now), requests, reads=reads)
             case Relimit(limits):
@@ -202,6 +205,7 @@ def weather(chance: random.Random) -> Weather:
         offset=chance.choice([-most, -2, 0, 1, most]) + chance.choice([0.0, 0.001, 0.5, 0.999]),
         drift=chance.choice([0.0, 5e-5, -5e-5]),
         begins=chance.choice([-300.0, -130.0, -20.0, -5.0, 0.0, 100.0, 700.0]),
+        demand=Demand((tuple(chance.choice([0.0, 0.0, 0.002, 0.5]) for _ in LANES),) * 168),
     )
 
 
@@ -231,7 +235,7 @@ def wild(chance: random.Random, most: int, *, alone: bool) -> Iterator[Move]:
     for _ in range(chance.randint(1, most)):
         if alone or chance.random() < 0.8:
             fates = tuple(fate(chance, calm) for _ in range(chance.randint(1, 3)))
-            yield chance.choice(gaps), Ask(fates)
+            yield chance.choice(gaps), Step(fates, chance.choice(LANES))
         elif chance.random() < 0.6:
             yield chance.choice(gaps), Foreign(chance.randint(1, 30), reads=chance.random() < 0.5)
         else:
@@ -242,14 +246,14 @@ def at_the_turn(chance: random.Random, seen: Weather) -> Iterator[Move]:
     """Learn the clock as exactly as can be, ask shortly before midnight, and fill the window after it."""
     prompt = Fate(silent=chance.random() < 0.5)
     for edge in (-EDGE_SECONDS, 0.0, EDGE_SECONDS):
-        yield 0.0, Ask((Fate(edge=edge),))
+        yield 0.0, Step((Fate(edge=edge),))
     before = chance.uniform(1, 9)
-    yield max(0.0, -seen.begins - seen.offset - before), Ask((Fate(edge=chance.choice([-1.0, 1.0])),))
+    yield max(0.0, -seen.begins - seen.offset - before), Step((Fate(edge=chance.choice([-1.0, 1.0])),))
     for _ in range(chance.randint(1, 8)):
-        yield chance.choice([0.0, 0.25, 1.0]), Ask((replace(fate(chance, 30), processing=0.0),))
-    yield before, Ask((prompt,))
+        yield chance.choice([0.0, 0.25, 1.0]), Step((replace(fate(chance, 30), processing=0.0),))
+    yield before, Step((prompt,))
     for _ in range(80):
-        yield chance.choice([0.0, 0.1, 0.5]), Ask((prompt,))
+        yield chance.choice([0.0, 0.1, 0.5]), Step((prompt,))
 
 
 def storm_of(chance: random.Random, most: int, *, alone: bool, tell: Callable[[str], None] | None = None) -> Storm:
