@@ -32,6 +32,7 @@ from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
 from daemon.web.health import HealthPages
+from daemon.web.quota import QuotaPage
 from daemon.web.server import application, serving
 from daemon.web.webhook import Secrets, Webhook
 
@@ -90,7 +91,8 @@ async def run(settings: Settings) -> None:
         # The door: opened last, closed first.
         signing_key = None if strava.signature_mode == "off" else strava.client_secret
         webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-        pages = application([*webhook.routes(), *HealthPages(pulse).routes()])
+        quota_page = QuotaPage(database, strava.client_id, lengths)
+        pages = application([*webhook.routes(), *HealthPages(pulse).routes(), *quota_page.routes()])
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
 
         log.info("daemon.started", version=__version__, address=address, embedded=settings.database.embedded)

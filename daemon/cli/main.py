@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__, config
-from daemon.cli import activities, athletes, demo, jobs, status
+from daemon.cli import activities, athletes, demo, jobs, quota, status
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import console, print_json, print_table
 from daemon.store.migrate import applied_names
@@ -30,6 +30,7 @@ app.add_typer(jobs.commands, name="jobs")
 app.add_typer(config_commands, name="config")
 app.add_typer(key_commands, name="keys")
 app.command()(status.status)
+app.command()(quota.quota)
 app.command()(demo.demo)
 
 

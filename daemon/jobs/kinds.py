@@ -12,3 +12,6 @@ from daemon.store.jobs import Job
 KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
     module.KIND: module.run for module in (look_at_activity, look_at_streams, look_at_athlete, erase_athlete)
 }
+
+# How many calls a job takes at most; for estimates, never for permits. What is not named takes one.
+CALLS: Final[Mapping[str, int]] = {look_at_activity.KIND: 2}

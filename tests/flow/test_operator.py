@@ -36,6 +36,7 @@ async def test_every_command_works_without_a_daemon_and_beside_one(make_house: M
         ("migrate", "--json"),
         ("config", "check", "--json"),
         ("jobs", "dead", "--json"),
+        ("quota", "--json"),
     )
     assert len(await daemon.import_athletes()) == 3
     for command in commands:

@@ -70,3 +70,53 @@ async def test_an_inactive_app_stops_all_calls_and_health_says_so(make_house: Ma
     status, output, _ = await daemon.command("status")
     assert status == 1
     assert "Strava calls the app inactive" in output
+
+
+async def test_the_quota_is_shown_per_meter_window_and_lane_with_what_waits(make_house: MakeHouse) -> None:
+    window = ("--overall-limits", "300,2000", "--read-limits", "200,1000")
+    daemon = await make_house(*window, athletes=2)
+    athletes = await daemon.import_athletes()
+    await daemon.sandbox.make_activity(athlete_id=athletes[0], seed=1, duration=600, kind="ride")
+    await eventually(lambda: the_loads_stand(daemon, 1))
+    await daemon.sandbox.fault("foreign_use", requests=30)
+    await daemon.sandbox.make_activity(athlete_id=athletes[1], seed=2, duration=600, kind="ride")
+    await eventually(lambda: the_loads_stand(daemon, 2))
+
+    status, shown = await daemon.get("/quota")
+    assert status == 200
+    quarter = {row["meter"]: row for row in shown["meters"] if row["window"] == "quarter"}
+    assert (quarter["overall"]["limit"], quarter["read"]["limit"]) == (300, 200)  # as Strava shows them
+    assert quarter["read"]["used_by_us"] == 4
+    assert quarter["read"]["used_by_others"] == 30
+    assert quarter["read"]["left"] == 200 - 34
+    assert quarter["read"]["reserved"] >= 0
+    lanes = {row["lane"]: row for row in shown["lanes"]}
+    assert lanes["live"]["used_today"] == 4
+    assert all(row["open"] for row in lanes.values())
+
+    status, output, _ = await daemon.command("quota")
+    assert status == 0
+    for expected in ("quarter", "read", "200", "backfill", "the day's budget"):
+        assert expected in output
+
+
+async def test_a_spent_quota_shows_what_waits_and_when_it_will_be_done(make_house: MakeHouse) -> None:
+    window = ("--overall-limits", "100,10000", "--read-limits", "100,10000")
+    daemon = await make_house(*window, athletes=4)
+    athletes = await daemon.import_athletes()
+    await daemon.sandbox.make_activity(athlete_id=athletes[0], seed=1, duration=600, kind="ride")
+    await eventually(lambda: the_loads_stand(daemon, 1))
+    await daemon.sandbox.fault("foreign_use", requests=200)
+    for number in range(8):
+        await daemon.sandbox.make_activity(athlete_id=athletes[number % 4], seed=number, duration=600, kind="ride")
+
+    async def shut_with_work_waiting() -> bool:
+        live = {row["lane"]: row for row in (await daemon.get("/quota"))[1]["lanes"]}["live"]
+        return not live["open"] and live["jobs_waiting"] > 0
+
+    await eventually(shut_with_work_waiting)
+    _, shown = await daemon.get("/quota")
+    live = next(row for row in shown["lanes"] if row["lane"] == "live")
+    assert "spent" in live["reason"]
+    assert live["calls_waiting"] == 2 * live["jobs_waiting"]
+    assert live["done_at"] > live["shut_until"] > shown["measured_at"]

@@ -1,0 +1,128 @@
+"""The state of the quota for people: every meter and window, every lane, what is to come, and what waits.
+
+It refuses to take a permit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.core import quota
+from daemon.core.admission import LANES, Lane
+from daemon.core.errors import Retryable
+from daemon.limiter.gate import read_demand
+from daemon.store import jobs, ledgers
+from daemon.store.database import Connection
+
+A_STEP = 2  # what most steps ask for: detail and streams
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """One lane: permits given, whether a step would be admitted now, and the work that waits in it.
+
+    `calls_waiting` is an estimate: some looks take one call instead of two. `done_at` is when they will have been
+    made if the lanes above go on needing what they have been needing; None where nobody can tell.
+    """
+
+    lane: Lane
+    used_this_quarter: int
+    used_today: int
+    shut: quota.Wait | None
+    jobs_waiting: int
+    calls_waiting: int
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaReport:
+    """Everything at one instant of the database's clock; offsets bound how far Strava's clock is ahead of it."""
+
+    measured_at: datetime
+    limits_learned: bool
+    offset_seconds: tuple[float, float]
+    meters: tuple[quota.MeterUsage, ...]
+    lanes: tuple[LaneState, ...]
+    forecast: quota.Forecast
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for JSON, lanes by name."""
+        return {
+            "measured_at": self.measured_at,
+            "limits": "as Strava shows them" if self.limits_learned else "as configured: no answer has come yet",
+            "clock_offset_seconds": [round(bound, 3) for bound in self.offset_seconds],
+            "meters": [{**asdict(row), "left": row.left, "by_lane": _by_name(row.by_lane)} for row in self.meters],
+            "lanes": [
+                {
+                    "lane": state.lane.value,
+                    "used_this_quarter": state.used_this_quarter,
+                    "used_today": state.used_today,
+                    "open": state.shut is None,
+                    "shut_until": state.shut and state.shut.until,
+                    "reason": state.shut and state.shut.reason,
+                    "jobs_waiting": state.jobs_waiting,
+                    "calls_waiting": state.calls_waiting,
+                    "done_at": state.done_at,
+                }
+                for state in self.lanes
+            ],
+            "forecast": {
+                "calls_in_the_last_hour": self.forecast.calls_an_hour,
+                "day_ends_at": self.forecast.day_ends_at,
+                "says": self.outlook(),
+            },
+        }
+
+    def outlook(self) -> str:
+        """Say when the day's budget ends."""
+        pace, ends_at = self.forecast.calls_an_hour, self.forecast.day_ends_at
+        if ends_at is None:
+            return f"at the last hour's pace of {pace:.0f} calls the day's budget lasts"
+        if ends_at <= self.measured_at:
+            return "the day's budget is spent"
+        return f"at the last hour's pace of {pace:.0f} calls the day's budget ends at {ends_at:%H:%M} UTC"
+
+
+def _by_name(by_lane: tuple[int, ...]) -> dict[str, int]:
+    return {lane.value: count for lane, count in zip(LANES, by_lane, strict=True)}
+
+
+async def read_report(
+    connection: Connection, client_id: int, lengths: quota.Lengths, calls_of: Mapping[str, int]
+) -> QuotaReport:
+    """Read the state; `calls_of` says how many calls a kind of job takes. Raises Retryable without a ledger."""
+    entry = await ledgers.read(connection, client_id)
+    if entry is None:
+        raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+    now, demand = entry.read_at, await read_demand(connection, client_id, lengths)
+    ledger = quota.roll(entry.ledger, now, lengths)
+    past = await ledgers.calls_since(connection, client_id, now - timedelta(hours=1))
+    waiting = await jobs.backlog(connection)
+    states, calls_before = [], 0
+    for place, lane in enumerate(LANES):
+        rows = [row for row in waiting if row["lane"] == lane.value]
+        calls = sum(row["jobs"] * calls_of.get(row["kind"], 1) for row in rows)
+        calls_before += calls  # the lanes above go first
+        done_at = quota.drained_at(ledger, calls_before, lane, now, lengths, demand) if calls else None
+        states.append(
+            LaneState(
+                lane=lane,
+                used_this_quarter=ledger.quarter.by_lane[place],
+                used_today=ledger.day.by_lane[place],
+                shut=quota.shut_until(ledger, quota.Ask(lane, A_STEP), now, lengths, demand),
+                jobs_waiting=sum(row["jobs"] for row in rows),
+                calls_waiting=calls,
+                done_at=done_at,
+            )
+        )
+    return QuotaReport(
+        measured_at=now,
+        limits_learned=ledger.limits_learned,
+        offset_seconds=quota.offset_bounds(ledger, now, lengths),
+        meters=quota.usage(ledger, now, lengths, demand),
+        lanes=tuple(states),
+        forecast=quota.forecast(ledger, past + ledger.quarter.charged, now, lengths),
+    )
