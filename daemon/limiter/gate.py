@@ -138,10 +138,12 @@ class Gate:
 
     def _notice(self, ledger: quota.Ledger, ask: quota.Ask, now: datetime) -> None:
         """Remember which lanes are shut now, judged by a step as large as this one."""
-        for lane in LANES:
-            probe = quota.Ask(lane, ask.count)
-            wait = quota.shut_until(ledger, probe, now, self._lengths, self._demand)
+        for lane in reversed(LANES):
+            wait = quota.shut_until(ledger, quota.Ask(lane, ask.count), now, self._lengths, self._demand)
             if wait is None:
+                if lane is LANES[-1]:
+                    self._shut.clear()  # the lowest leaves most to others: where it is open, all are
+                    return
                 self._shut.pop(lane, None)
             else:
                 self._shut[lane] = self._until(wait, now)

@@ -1,8 +1,9 @@
 """What each lane needs at this hour of the week, and what the lanes below must leave for it.
 
 Two rules meet. The lanes above get what they have been needing at this hour of the week: whoever comes below leaves
-so much, and what was kept in vain is let go evenly until shortly before the window ends, early enough to be used.
-And interactive and scheduled work each has a small share of every window that no flood from above can take.
+so much. And interactive and scheduled work each has a small share of every window that no flood can take, neither
+from above nor from below. What was kept in vain is let go evenly until shortly before the window ends, early enough
+to be used.
 
 It refuses to decide on a permit: that is `admission`.
 """
@@ -10,8 +11,8 @@ It refuses to decide on a permit: that is `admission`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -31,10 +32,10 @@ UNKNOWN_LIVE_SHARE: Final = 0.1  # of the day's limit: what we guess live traffi
 SAFETY: Final = 2.0
 CALLS_AT_ONCE: Final = 2.0
 MELTED_SHARE: Final = 1 / 30  # of a quarter, before its end: 30 s, in which the rest is used
-# What nobody can take, of every window. Live has no share: it has the reserve. Backfill has what is left.
-SHARES: Final = {Lane.LIVE: 0.0, Lane.INTERACTIVE: 0.05, Lane.SCHEDULED: 0.1, Lane.BACKFILL: 0.0}
-
 Rates: TypeAlias = tuple[float, ...]  # calls a second for each of LANES
+
+# What nobody else can take, of every window. Live has no share: it has the reserve. Backfill has what is left.
+SHARES: Final = {Lane.LIVE: 0.0, Lane.INTERACTIVE: 0.05, Lane.SCHEDULED: 0.1, Lane.BACKFILL: 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ class PastHour:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Calls a second that each lane has needed: 168 hours of the week (UTC, Monday 0 h first) × LANES."""
+    """Calls a second that each lane has needed, 168 hours of the week (UTC, Monday 0 h first) × LANES, and shares."""
 
     rates: tuple[Rates, ...]
+    shares: Mapping[Lane, float] = field(default_factory=lambda: SHARES)
 
     def expected(self, lane: Lane, from_seconds: float, seconds: float) -> float:
         """Return how many calls a lane will need in the `seconds` after an instant (seconds since the epoch)."""
@@ -66,7 +68,7 @@ class Demand:
         return calls
 
 
-NO_DEMAND: Final = Demand(rates=((0.0,) * len(LANES),) * HOURS)
+NO_DEMAND: Final = Demand(rates=((0.0,) * len(LANES),) * HOURS, shares=dict.fromkeys(LANES, 0.0))
 
 
 def learned(past: Iterable[PastHour], now: datetime, limits: Limits, lengths: Lengths) -> Demand:
@@ -119,12 +121,13 @@ def kept_from(
 
     def kept(window: Window, limit: int, length_seconds: int, melted_seconds: float) -> Kept:
         seconds = max(0.0, (window.index + 1) * length_seconds - melted_seconds - strava_seconds)
-        calls = 0.0
-        if window.by_lane[LANES.index(lane)] + count > SHARES[lane] * limit:
-            need = sum(_need(demand.expected(other, strava_seconds, seconds)) for other in _above(lane))
-            # More than a quarter allows cannot be needed in it, and would be left over at the end of a day.
-            calls += min(need, ledger.limits.quarter * seconds / quarter_seconds)
-        calls += sum(SHARES[other] for other in _below(lane)) * limit * min(1.0, seconds / length_seconds)
+        share_left = limit * min(1.0, seconds / length_seconds)
+        kept = {other: demand.shares[other] * share_left for other in LANES if other is not lane}
+        if window.by_lane[LANES.index(lane)] + count > demand.shares[lane] * limit:
+            for other in LANES[: LANES.index(lane)]:
+                kept[other] = max(kept[other], _need(demand.expected(other, strava_seconds, seconds)))
+        # More than a quarter allows cannot be needed in it, and would be left over at the end of a day.
+        calls = min(sum(kept.values()), ledger.limits.quarter * seconds / quarter_seconds)
         return Kept(math.floor(calls), now + timedelta(seconds=seconds))
 
     return (
@@ -132,14 +135,6 @@ def kept_from(
         # The last quarter of a day is long enough to use what is left of the day.
         kept(ledger.day, ledger.limits.day, lengths.day_seconds, quarter_seconds),
     )
-
-
-def _above(lane: Lane) -> tuple[Lane, ...]:
-    return LANES[: LANES.index(lane)]
-
-
-def _below(lane: Lane) -> tuple[Lane, ...]:
-    return LANES[LANES.index(lane) + 1 :]
 
 
 def _need(calls: float) -> float:

@@ -48,7 +48,8 @@ def taken(ledger: Ledger, lane: Lane, at: datetime, demand: Demand, most: int = 
 def test_backfill_leaves_what_live_work_needs_and_a_margin_and_live_work_may_use_it() -> None:
     demand = needing(live=90)
     ledger, count = taken(FRESH, Lane.BACKFILL, MORNING, demand)
-    assert 600 - 90 - 30 < count < 600 - 90
+    shares = 0.15 * 600
+    assert 600 - 90 - 30 - shares < count < 600 - 90 - shares + 5
     wait = quota.shut_until(ledger, Ask(Lane.BACKFILL, 1), MORNING, LENGTHS, demand)
     assert wait is not None
     assert not wait.spent
@@ -74,7 +75,7 @@ def test_what_is_kept_melts_evenly_and_early_enough_to_be_used() -> None:
     demand = needing(live=120)
     fits = [taken(FRESH, Lane.BACKFILL, MORNING + seconds(at), demand)[1] for at in (0, 300, 600, 800, 861)]
     assert fits == sorted(fits)
-    assert 440 < fits[0] < 480
+    assert 340 < fits[0] < 400
     assert fits[-1] == 600
 
 
@@ -82,24 +83,23 @@ def test_who_is_held_back_is_told_when_some_of_it_will_have_melted() -> None:
     demand, now = needing(live=200), MORNING
     ledger, _ = taken(FRESH, Lane.BACKFILL, now, demand)
     waits = 0
-    while now < MORNING + seconds(850):
+    while ledger.quarter.charged < 600:
         wait = quota.shut_until(ledger, Ask(Lane.BACKFILL, 1), now, LENGTHS, demand)
         if wait is None:
             ledger, count = taken(ledger, Lane.BACKFILL, now, demand)
             assert count >= 1
         else:
-            assert now < wait.until < MORNING + seconds(890)
+            assert now < wait.until < MORNING + seconds(870)
             now, waits = wait.until, waits + 1
     assert waits < 60  # not one by one
-    assert ledger.quarter.charged >= 590
 
 
 def test_a_backlog_uses_the_whole_day_though_live_work_never_came() -> None:
     demand = needing(live=100)
-    day = replace(FRESH.day, index=int(MIDNIGHT.timestamp()) // 86_400, charged=27_000)
+    day = replace(FRESH.day, index=int(MIDNIGHT.timestamp()) // 86_400, charged=25_000)
     ledger, now = replace(FRESH, day=day), MIDNIGHT + timedelta(hours=12)
     ledger, count = taken(ledger, Lane.BACKFILL, now, demand)
-    assert count == 0  # the rest of the day is kept
+    assert count < 100  # nearly all the rest of the day is kept
     while now < MIDNIGHT + timedelta(hours=23, minutes=59):
         ledger, _ = taken(ledger, Lane.BACKFILL, now, demand)
         now += seconds(30)
@@ -113,8 +113,9 @@ def test_the_reserve_follows_the_hour_of_the_week() -> None:
     quiet = taken(FRESH, Lane.BACKFILL, MORNING - timedelta(hours=4), demand)[1]
     busy = taken(FRESH, Lane.BACKFILL, MORNING, demand)[1]
     tuesday = taken(FRESH, Lane.BACKFILL, MORNING + timedelta(days=1), demand)[1]
-    assert quiet == tuesday == 600
-    assert busy < 400
+    assert quiet == pytest.approx(510, abs=5)  # all but the shares
+    assert tuesday == pytest.approx(510, abs=5)
+    assert busy < 300
 
 
 # ── What no flood can take ───────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +132,7 @@ def test_a_flood_of_live_work_leaves_every_lane_its_share(lane: Lane) -> None:
 def test_shares_that_nobody_uses_are_used_by_the_flood_before_the_window_ends() -> None:
     ledger = FRESH
     for at in range(0, 890, 30):
-        ledger, _ = taken(ledger, Lane.LIVE, MORNING + seconds(at), NO_DEMAND)
+        ledger, _ = taken(ledger, Lane.LIVE, MORNING + seconds(at), needing())
     assert ledger.quarter.charged == 600
 
 
