@@ -49,7 +49,7 @@ class PastHour:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Calls a second that each lane has needed, 168 hours of the week (UTC, Monday 0 h first) × LANES, and shares."""
+    """What each lane needs, in calls a second for 168 hours of the week (UTC, Monday 0 h first), and the shares."""
 
     rates: tuple[Rates, ...]
     shares: Mapping[Lane, float] = field(default_factory=lambda: SHARES)
