@@ -22,6 +22,8 @@ from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
 from daemon.loops.inbox import Budget, Folding, Inbox
 from daemon.loops.pulse import Pulse
+from daemon.loops.receiver import Receiver
+from daemon.loops.subscription import Keeper
 from daemon.loops.supervisor import Supervisor
 from daemon.loops.sweeper import Retention, Sweeper
 from daemon.loops.worker import Work, Worker
@@ -31,6 +33,7 @@ from daemon.strava.client import OAuthClient, StravaClient, open_session
 from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
+from daemon.web.admin import Guard
 from daemon.web.health import HealthPages
 from daemon.web.quota import QuotaPage
 from daemon.web.server import application, serving
@@ -39,7 +42,7 @@ from daemon.web.webhook import Secrets, Webhook
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings) -> None:  # noqa: PLR0915  (one page, read from top to bottom)
     """Run until SIGTERM or SIGINT; raises RootTaskEnded when a root task ends by itself."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -91,9 +94,14 @@ async def run(settings: Settings) -> None:
         # The door: opened last, closed first.
         signing_key = None if strava.signature_mode == "off" else strava.client_secret
         webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-        quota_page = QuotaPage(database, strava.client_id, lengths)
+        guard = Guard(database, clock)
+        quota_page = QuotaPage(database, strava.client_id, lengths, guard)
         pages = application([*webhook.routes(), *HealthPages(pulse).routes(), *quota_page.routes()])
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
+        # Behind an open door only: a stamp says that events can come in, and Strava calls back while we subscribe.
+        loops.start("receiver", Receiver(database, strava.client_id, clock).run())
+        if strava.callback_url:
+            loops.start("subscription", Keeper(database, session, strava, clock).run())
 
         log.info("daemon.started", version=__version__, address=address, embedded=settings.database.embedded)
         notify("READY=1", f"STATUS=listening on {address}")

@@ -4,6 +4,8 @@ structlog's events and those of the standard library (aiohttp, asyncpg, asyncio)
 line has the same fields and passes the same concealment. Standard error is customary for logs and leaves standard
 output to commands; systemd takes both.
 
+Bearer tokens are known by their shape, whether registered or not.
+
 Refuses: local variables of a traceback (they hold tokens), aiohttp's access log (it prints the webhook's path and
 OAuth codes), anything registered with `conceal`, and to fail: whatever a field holds, a line comes out.
 """
@@ -27,6 +29,8 @@ from pydantic import SecretBytes, SecretStr
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from daemon.core.bearer import PREFIX
+
 _MASK = "***"
 _SECRET_FIELDS = frozenset(
     {
@@ -40,6 +44,8 @@ _SECRET_FIELDS = frozenset(
         "webhook_secret",
     }
 )
+# What follows "Bearer", also quoted for a URL, and our own admin tokens, whole or cut off.
+_TOKENS = re.compile(rf"(bearer(?:\s|%20|\+)+)[\w.~+/=%-]{{12,}}|{PREFIX}\w*", re.IGNORECASE | re.ASCII)
 _SHORTEST_SECRET = 4
 _LONGEST_TEXT = 8192  # journald cuts lines at 48 KiB
 _DEEPEST = 8
@@ -105,6 +111,7 @@ def _clean(text: str) -> str:
     """Conceal before cutting: half a secret would not be recognised."""
     if _concealed_pattern is not None:
         text = _concealed_pattern.sub(_MASK, text)
+    text = _TOKENS.sub(rf"\1{_MASK}", text)
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"
     return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates are no UTF-8

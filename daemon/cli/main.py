@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__, config
-from daemon.cli import activities, athletes, demo, jobs, quota, status
+from daemon.cli import activities, athletes, demo, jobs, quota, status, subscription, tokens
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import console, print_json, print_table
 from daemon.store.migrate import applied_names
@@ -27,6 +27,8 @@ key_commands = typer.Typer(no_args_is_help=True, help="The keys that tokens are 
 app.add_typer(athletes.commands, name="athletes")
 app.add_typer(activities.commands, name="activities")
 app.add_typer(jobs.commands, name="jobs")
+app.add_typer(subscription.commands, name="subscription")
+app.add_typer(tokens.commands, name="tokens")
 app.add_typer(config_commands, name="config")
 app.add_typer(key_commands, name="keys")
 app.command()(status.status)

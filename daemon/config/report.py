@@ -25,6 +25,7 @@ _NAMES = tuple(f"{section}.{key}" for section, model in SECTIONS.items() for key
 _LONGEST_SHOWN = 20
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
 _WISHES = {
+    "bool": "true or false",
     "finite": "a finite number",
     "float": "a number",
     "int": "a whole number",

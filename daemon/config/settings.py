@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -39,6 +49,22 @@ def _service_address(value: str) -> str:
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         raise ValueError("must be https://: http:// sends tokens in the clear (allowed to 127.0.0.1 only)")
     return value.rstrip("/")
+
+
+def _public_address(value: str) -> str:
+    """Take no address, or one that the webhook's path can be added to."""
+    try:
+        address = _service_address(value) if value else ""
+    except ValueError:
+        address = None
+    if address is None or re.search(r"[?#@]", address):
+        raise ValueError(
+            "must be an https:// address without user, ? and #, such as https://training.example.org"
+            " (http:// to this machine only)"
+        )
+    if "/webhook" in urlsplit(address).path:  # settings are shown, and it ends with a secret
+        raise ValueError("must not hold the webhook's path: /webhook/… is added by itself")
+    return address
 
 
 def _url_safe(value: SecretStr) -> SecretStr:
@@ -71,6 +97,7 @@ def _fernet_key(value: SecretStr) -> SecretStr:
 
 Whole = Annotated[int, BeforeValidator(_no_flag)]
 Number = Annotated[float, BeforeValidator(_no_flag)]
+PublicAddress = Annotated[str, AfterValidator(_public_address)]
 ServiceAddress = Annotated[str, AfterValidator(_service_address)]
 UrlSafeSecret = Annotated[SecretStr, AfterValidator(_url_safe)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
@@ -94,8 +121,18 @@ class Strava(Section):
     verify_token: SecretStr = Field(min_length=8, description=_RANDOM)
     webhook_secret: UrlSafeSecret = Field(description=_RANDOM)
     subscription_id: Whole = Field(0, ge=0, le=_BIGGEST_ID)  # 0: not known yet
+    callback_url: PublicAddress = ""
+    keep_subscription: bool = False
     signature_mode: Literal["off", "observe", "require"] = "observe"
     timeout_seconds: Number = Field(20.0, ge=1, le=300)
+
+    @field_validator("keep_subscription")
+    @classmethod
+    def _has_an_address(cls, value: bool, others: ValidationInfo) -> bool:
+        # Where the address itself is wrong it is not among the others, and is told by its own name.
+        if value and others.data.get("callback_url") == "":
+            raise ValueError("needs strava.callback_url: the address at which Strava reaches this installation")
+        return value
 
 
 class Web(Section):

@@ -13,11 +13,13 @@ from enum import StrEnum
 from typing import Final
 
 from daemon.core.quota import MeterUsage, Wait
+from daemon.core.subscription import State
 
 UNFOLDED_FOR: Final = timedelta(seconds=60)
 RUNNABLE_FOR: Final = timedelta(minutes=10)
 LONGEST_LAG_SECONDS: Final = 1.0
 STALE_AFTER: Final = timedelta(seconds=30)
+UNVERIFIED_FOR: Final = timedelta(hours=3)  # looked at every hour
 
 
 class Verdict(StrEnum):
@@ -41,6 +43,9 @@ class Measured:
     dead_jobs: int | None = None
     needs_authorization: int | None = None
     subscription_known: bool = True
+    subscription_state: State | None = None  # None: nobody has looked yet
+    subscription_detail: str | None = None
+    subscription_verified_at: datetime | None = None
     loop_lag_seconds: float = 0.0
     quota: tuple[MeterUsage, ...] = ()
     shut: Wait | None = None
@@ -207,14 +212,33 @@ def _quota(measured: Measured) -> Check:
 
 
 def _subscription(measured: Measured) -> Check:
+    state, verified_at = measured.subscription_state, measured.subscription_verified_at
+    verdict: Verdict | None = None
+    value, advice = "known, not looked at", ""
+    if state in {State.GONE, State.ELSEWHERE}:
+        verdict, value, advice = Verdict.WARNING, measured.subscription_detail or "", _SUBSCRIPTION_ADVICE[state]
+    elif state is not None:
+        value = f"verified at {verified_at:%Y-%m-%d %H:%M:%S} UTC" if verified_at else "not verified yet"
+        # Only where Strava was asked in vain: whether anybody asks is a matter of the settings.
+        is_old = verified_at is None or measured.measured_at - verified_at > UNVERIFIED_FOR
+        if state is State.UNKNOWN and is_old:
+            verdict, advice = Verdict.WARNING, f"{measured.subscription_detail}; if it stays: {_ASK}"
+    elif not measured.subscription_known:
+        verdict, value = Verdict.WARNING, "not known"
+        advice = f"set strava.callback_url, so that the daemon looks for it; {_ASK}"
+    hours = UNVERIFIED_FOR.total_seconds() / 3600
     return _check(
-        "subscription",
-        measured,
-        None if measured.subscription_known else Verdict.WARNING,
-        "known" if measured.subscription_known else "not known",
-        "known",
-        "set strava.subscription_id once, so that events of another subscription can be told and ignored",
+        "subscription", measured, verdict, value, f"leads here; no answer for {hours:.0f} h at most", advice
     )
+
+
+_ASK: Final = "`domestique subscription show` asks Strava and says what is wrong"
+_SUBSCRIPTION_ADVICE: Final = {
+    State.GONE: "`domestique subscription create` makes one, and strava.keep_subscription = true does so by itself;"
+    " until then activities are only found by polling",
+    State.ELSEWHERE: "an app has one subscription: `domestique subscription ensure --replace` takes it over, unless"
+    " another installation needs it; until then activities are only found by polling",
+}
 
 
 def _authorizations(measured: Measured) -> Check:

@@ -1,9 +1,11 @@
-"""The Strava app that we are: the subscription we hold."""
+"""The Strava app that we are: the subscription we hold, and what the last look at it found."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
+from daemon.core.subscription import Finding
 from daemon.store.database import Connection, named_queries
 
 _queries: Final = named_queries("apps")
@@ -18,3 +20,15 @@ async def subscription_id(connection: Connection, client_id: int) -> int | None:
     """Return the subscription whose events are ours, or None where it is not known."""
     value: int | None = await _queries.subscription_id(connection, client_id=client_id)
     return value
+
+
+async def record_finding(connection: Connection, client_id: int, finding: Finding, at: datetime) -> None:
+    """Remember what a look at Strava found; a verified subscription is the one in force from then on."""
+    await _queries.record_finding(
+        connection,
+        client_id=client_id,
+        state=finding.state.value,
+        detail=finding.detail,
+        subscription_id=finding.subscription_id,
+        at=at,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from daemon.core.subscription import State
 from daemon.store.database import Connection, named_queries
 
 _queries: Final = named_queries("vitals")
@@ -12,5 +13,7 @@ _queries: Final = named_queries("vitals")
 async def read(connection: Connection, client_id: int) -> dict[str, Any]:
     """Return the database's part of `core.health.Measured`, by field name."""
     found = dict(await _queries.read(connection, client_id=client_id))
+    state = found["subscription_state"]
+    found["subscription_state"] = State(state) if state is not None else None
     found["settings_off"] = tuple(found["settings_off"])
     return found

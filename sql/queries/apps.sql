@@ -6,3 +6,18 @@ ON CONFLICT (client_id) DO UPDATE SET subscription_id = coalesce(a.subscription_
 
 -- name: subscription_id(client_id)$
 SELECT subscription_id FROM apps WHERE client_id = :client_id;
+
+-- name: record_finding(client_id, state, detail, subscription_id, at)!
+-- One statement; of two daemons that look at the same time the later word stands, and both words are true of their
+-- moment. A subscription vouches from the first look that saw it without a break: another id, or one that was gone
+-- or led elsewhere in between, begins anew. `unknown` is no news, so what was known stays.
+UPDATE apps SET
+    subscription_state = :state, subscription_detail = :detail, subscription_checked_at = :at::timestamptz,
+    subscription_verified_at = CASE :state WHEN 'verified' THEN :at::timestamptz
+        WHEN 'unknown' THEN subscription_verified_at END,
+    subscription_since = CASE :state
+        WHEN 'verified' THEN CASE WHEN subscription_id = :subscription_id::bigint
+            THEN coalesce(subscription_since, :at::timestamptz) ELSE :at::timestamptz END
+        WHEN 'unknown' THEN subscription_since END,
+    subscription_id = CASE :state WHEN 'verified' THEN :subscription_id::bigint ELSE subscription_id END
+WHERE client_id = :client_id;

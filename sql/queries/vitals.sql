@@ -8,4 +8,7 @@ SELECT
         WHERE j.state = 'queued' AND (j.while_resting OR t.resting IS NOT TRUE)) AS oldest_runnable_at,
     (SELECT count(*) FROM jobs WHERE state = 'dead')::bigint AS dead_jobs,
     (SELECT count(*) FROM athletes WHERE state = 'needs_authorization')::bigint AS needs_authorization,
-    EXISTS (SELECT 1 FROM apps WHERE client_id = :client_id AND subscription_id IS NOT NULL) AS subscription_known;
+    EXISTS (SELECT 1 FROM apps WHERE client_id = :client_id AND subscription_id IS NOT NULL) AS subscription_known,
+    (SELECT subscription_state FROM apps WHERE client_id = :client_id) AS subscription_state,
+    (SELECT subscription_detail FROM apps WHERE client_id = :client_id) AS subscription_detail,
+    (SELECT subscription_verified_at FROM apps WHERE client_id = :client_id) AS subscription_verified_at;

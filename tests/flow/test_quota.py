@@ -82,7 +82,8 @@ async def test_the_quota_is_shown_per_meter_window_and_lane_with_what_waits(make
     await daemon.sandbox.make_activity(athlete_id=athletes[1], seed=2, duration=600, kind="ride")
     await eventually(lambda: the_loads_stand(daemon, 2))
 
-    status, shown = await daemon.get("/quota")
+    assert (await daemon.get("/quota"))[0] == 401
+    status, shown = await daemon.get("/quota", await daemon.new_token())
     assert status == 200
     quarter = {row["meter"]: row for row in shown["meters"] if row["window"] == "quarter"}
     assert (quarter["overall"]["limit"], quarter["read"]["limit"]) == (300, 200)  # as Strava shows them
@@ -110,12 +111,14 @@ async def test_a_spent_quota_shows_what_waits_and_when_it_will_be_done(make_hous
     for number in range(8):
         await daemon.sandbox.make_activity(athlete_id=athletes[number % 4], seed=number, duration=600, kind="ride")
 
+    token = await daemon.new_token()
+
     async def shut_with_work_waiting() -> bool:
-        live = {row["lane"]: row for row in (await daemon.get("/quota"))[1]["lanes"]}["live"]
+        live = {row["lane"]: row for row in (await daemon.get("/quota", token))[1]["lanes"]}["live"]
         return not live["open"] and live["jobs_waiting"] > 0
 
     await eventually(shut_with_work_waiting)
-    _, shown = await daemon.get("/quota")
+    _, shown = await daemon.get("/quota", token)
     live = next(row for row in shown["lanes"] if row["lane"] == "live")
     assert "spent" in live["reason"]
     assert live["calls_waiting"] == 2 * live["jobs_waiting"]

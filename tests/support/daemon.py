@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -91,13 +92,21 @@ class Daemon:
 
         await eventually(answers, READY_SECONDS)
 
-    async def get(self, path: str) -> tuple[int, Any]:
-        """Ask the daemon's own server; status 0 where it does not answer."""
+    async def get(self, path: str, token: str = "") -> tuple[int, Any]:
+        """Ask the daemon's own server, as an administrator with a token; status 0 where it does not answer."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            async with self.sandbox.session.get(f"{self.url}{path}") as response:
+            async with self.sandbox.session.get(f"{self.url}{path}", headers=headers) as response:
                 return response.status, await response.json()
         except (aiohttp.ClientError, TimeoutError):
             return 0, None
+
+    async def new_token(self, scope: str = "read") -> str:
+        """Make an admin token as the operator does, and return it."""
+        status, output, complaints = await self.command("tokens", "create", f"test-{scope}", "--scope", scope)
+        assert status == 0, complaints
+        (token,) = re.findall(r"dmq_[0-9a-f]{64}", output)
+        return str(token)
 
     async def post_event(self, body: bytes, path: str | None = None) -> int:
         """Send one webhook body and return the status."""

@@ -219,6 +219,41 @@ def test_a_wrong_value_is_told_with_what_was_expected_and_what_came(file: Path, 
 
 
 @pytest.mark.parametrize(
+    "address", ["https://here.example/app", "https://here.example/app/", "http://127.0.0.1:80"]
+)
+def test_the_address_from_outside_may_have_a_path_and_a_subscription_may_be_kept_there(
+    file: Path, address: str
+) -> None:
+    file.write_text(COMPLETE.replace("[vault]", f'callback_url = "{address}"\nkeep_subscription = true\n[vault]'))
+
+    loaded = config.load(file)
+
+    assert (loaded.strava.callback_url, loaded.strava.keep_subscription) == (address.rstrip("/"), True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("callback_url = 'here.example'", "callback_url must be an https:// address"),
+        ("callback_url = 'http://here.example'", "callback_url must be an https:// address"),
+        ("callback_url = 'https://user:canary@here.example'", "callback_url must be an https:// address"),
+        ("callback_url = 'https://here.example?canary'", "callback_url must be an https:// address"),
+        ("callback_url = 'https://[canary'", "callback_url must be an"),
+        ("callback_url = 'https://here.example/webhook/canary'", "callback_url must not hold the webhook's path"),
+        ("keep_subscription = true", "keep_subscription needs strava.callback_url"),
+        ("keep_subscription = 'perhaps'", "keep_subscription must be true or false"),
+        ("callback_url = 'canary'\nkeep_subscription = true", "callback_url must be an https:// address"),
+    ],
+)
+def test_a_wrong_address_from_outside_is_told_and_not_repeated(file: Path, lines: str, told: str) -> None:
+    file.write_text(COMPLETE.replace("[vault]", f"{lines}\n[vault]"))
+
+    (problem,) = problems(file)
+    assert f": strava.{told}" in problem
+    assert "canary" not in problem
+
+
+@pytest.mark.parametrize(
     ("address", "told"),
     [
         ("strava.com", "must be an address such as https://www.strava.com/api/v3"),

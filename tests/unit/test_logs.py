@@ -260,6 +260,36 @@ def test_secret_types_and_fields_named_like_secrets_are_masked(lines: Lines) -> 
     assert line["headers"] == {"Authorization": "***"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dmq_" + "0a" * 32,
+        "dmq_0a0a",
+        "dmq_",
+        "Authorization: Bearer " + "0a" * 20,
+        "authorization=bearer%20" + "0a" * 20,
+        "bearer+" + "0a" * 20,
+        "Bearer  abc.0a0a0a0a0a0a-_~+/==",
+        "key=dmq_" + "0a" * 32 + "&x=1",
+    ],
+)
+def test_bearer_tokens_are_known_by_their_shape_though_nobody_registered_them(lines: Lines, text: str) -> None:
+    structlog.get_logger().info("said", text=f"before {text} after", nested=[{text: text}])
+    logging.getLogger("lib").warning("request with %s failed", text)
+
+    written = lines()
+    assert "0a0a" not in json.dumps(written)
+    assert "dmq_" not in json.dumps(written)
+    assert written[0]["text"].startswith("before ")
+    assert written[0]["text"].endswith(" after")
+
+
+def test_words_about_bearers_are_left_alone(lines: Lines) -> None:
+    structlog.get_logger().info("said", text="the bearer of news; a Bearer token is needed")
+
+    assert lines()[0]["text"] == "the bearer of news; a Bearer token is needed"
+
+
 def test_no_local_variable_of_a_traceback_is_written(lines: Lines) -> None:
     try:
         fail("loudly")

@@ -6,7 +6,14 @@ It refuses I/O, clocks and retries; `client` does the talking. Every rule of Str
 from daemon.strava.wire.accounts import Athlete, Subscription, TokenAnswer, Zone, Zones
 from daemon.strava.wire.activity_fields import Activity
 from daemon.strava.wire.answers import decipher
-from daemon.strava.wire.faults import CodeRefused, Complaint, Fault, parse_fault
+from daemon.strava.wire.faults import (
+    CallbackRefused,
+    CodeRefused,
+    Complaint,
+    Fault,
+    SubscriptionExists,
+    parse_fault,
+)
 from daemon.strava.wire.fields import NoJsonError
 from daemon.strava.wire.rates import answered
 from daemon.strava.wire.requests import (
@@ -37,6 +44,7 @@ __all__ = [
     "Activity",
     "AppCredentials",
     "Athlete",
+    "CallbackRefused",
     "CodeRefused",
     "Complaint",
     "Fault",
@@ -45,6 +53,7 @@ __all__ = [
     "Request",
     "Samples",
     "Subscription",
+    "SubscriptionExists",
     "TokenAnswer",
     "Zone",
     "Zones",

@@ -31,6 +31,14 @@ class CodeRefused(Permanent):
     """Strava does not know this authorization code, or not yet: a fresh one may take two seconds."""
 
 
+class SubscriptionExists(Permanent):
+    """The app has its one push subscription already."""
+
+
+class CallbackRefused(Permanent):
+    """Strava called the address that shall be subscribed, and did not hear what it wants to hear."""
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """One of a fault's `errors`, in lower case."""
@@ -110,6 +118,8 @@ def fault_error(kind: Kind, status: int, body: bytes) -> DomestiqueError:
         return _oauth_error(kind, fault, said)
     if status in {401, 403}:
         return _refused(kind, status, fault, said)
+    if kind == "push_subscriptions":
+        return _not_subscribed(fault, said)
     return Permanent(said)
 
 
@@ -160,6 +170,18 @@ def _refused(kind: Kind, status: int, fault: Fault, said: str) -> DomestiqueErro
     if kind == "push_subscriptions":  # it carries the app's password and no athlete's token
         return Permanent(f"{said}. Check strava.client_id and strava.client_secret")
     return AccessTokenRejected(said)
+
+
+def _not_subscribed(fault: Fault, said: str) -> DomestiqueError:
+    # Source: https://developers.strava.com/docs/webhooks/, and what their users quote.
+    for complaint in fault.complaints:
+        if complaint.resource == "pushsubscription" and complaint.code == "already exists":
+            return SubscriptionExists(said)
+        if complaint.resource == "pushsubscription" and complaint.field == "callback url":
+            return CallbackRefused(said)
+        if complaint.resource == "application" and complaint.code == "invalid":
+            return Permanent(f"{said}. Check strava.client_id and strava.client_secret")
+    return Permanent(said)
 
 
 def _crowded(fault: Fault, said: str) -> DomestiqueError:

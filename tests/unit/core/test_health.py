@@ -10,6 +10,7 @@ import pytest
 
 from daemon.core.health import Check, Measured, Verdict, judge, overall
 from daemon.core.quota import MeterUsage, Wait
+from daemon.core.subscription import State
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WELL = Measured(measured_at=NOW, unfolded=0, dead_jobs=0, needs_authorization=0)
@@ -19,6 +20,15 @@ INACTIVE = Wait(NOW + timedelta(minutes=15), "Strava says that the app is inacti
 
 def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
+
+
+def verified(at: datetime) -> dict[str, Any]:
+    """A subscription that was seen at an instant, and then the last word about it."""
+    return {
+        "subscription_state": State.VERIFIED,
+        "subscription_detail": "it leads here",
+        "subscription_verified_at": at,
+    }
 
 
 def checks(measured: Measured, before: dict[str, Check] | None = None) -> dict[str, Check]:
@@ -55,6 +65,13 @@ def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None
         ("quota", {"shut": SPENT}, Verdict.WARNING),
         ("quota", {"shut": INACTIVE}, Verdict.OK),
         ("subscription", {"subscription_known": False}, Verdict.WARNING),
+        ("subscription", {"subscription_state": State.GONE, "subscription_detail": "gone"}, Verdict.WARNING),
+        ("subscription", {"subscription_state": State.ELSEWHERE, "subscription_detail": "away"}, Verdict.WARNING),
+        ("subscription", {"subscription_state": State.UNKNOWN, "subscription_detail": "503"}, Verdict.WARNING),
+        ("subscription", verified(ago(60)), Verdict.OK),
+        ("subscription", verified(ago(9e5)), Verdict.OK),  # looked at by a command, once
+        ("subscription", verified(ago(3 * 3600)) | {"subscription_state": State.UNKNOWN}, Verdict.OK),
+        ("subscription", verified(ago(3 * 3600 + 0.001)) | {"subscription_state": State.UNKNOWN}, Verdict.WARNING),
         ("authorizations", {"needs_authorization": 1}, Verdict.WARNING),
         ("event_loop", {"loop_lag_seconds": 1.0}, Verdict.OK),
         ("event_loop", {"loop_lag_seconds": 1.001}, Verdict.FAILING),
@@ -128,6 +145,21 @@ def test_values_say_what_was_measured() -> None:
     )
     assert found["quota"].value == "900 of 1000 this day (read)"
     assert "12:07:00 UTC" in found["quota"].advice
+    assert found["subscription"].value == "known, not looked at"
     assert found["inbox"].value == "3 events unfolded, the oldest for 61 s"
     assert found["durability"].value == "fsync off"
     assert checks(WELL)["quota"].value == "not known yet"
+
+
+def test_the_subscription_says_when_it_was_seen_or_what_is_wrong_and_what_to_do() -> None:
+    seen = checks(replace(WELL, **verified(ago(60))))["subscription"]
+    assert seen.value == "verified at 2026-01-01 11:59:00 UTC"
+    gone = checks(replace(WELL, subscription_state=State.GONE, subscription_detail="nothing there"))["subscription"]
+    assert gone.value == "nothing there"
+    assert "subscription create" in gone.advice
+    away = checks(replace(WELL, subscription_state=State.ELSEWHERE, subscription_detail="away"))["subscription"]
+    assert "--replace" in away.advice
+    unknown = replace(
+        WELL, **verified(ago(9e4)) | {"subscription_state": State.UNKNOWN, "subscription_detail": "503"}
+    )
+    assert "503" in checks(unknown)["subscription"].advice

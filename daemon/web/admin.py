@@ -1,0 +1,187 @@
+"""Who may use the admin API: a bearer token with the scope that the route needs.
+
+A token that was presented costs the same whether it is unknown, expired or revoked: one hash, one lookup, one
+answer; only the log says which. Wrong ones are counted per sender and in all, and beyond that refused without a
+lookup. A token that this process has seen good is spared that: a flood of wrong ones locks no operator out.
+
+Refuses tokens in the query or a cookie (addresses are logged, and browsers send cookies by themselves), and to
+print one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from daemon.clock import Clock
+from daemon.core import attempts, bearer
+from daemon.core.bearer import Scope, State, Token
+from daemon.core.errors import Retryable
+from daemon.store import admin_tokens
+from daemon.store.database import Database
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BELIEVED_SECONDS: Final = 3.0  # so long a revocation may take to be noticed
+LOOKUP_SECONDS: Final = 5.0
+MOST_SENDERS: Final = 1024
+USED_EVERY: Final = timedelta(minutes=1)  # `last_used_at` is no finer
+TOLD_EVERY_SECONDS: Final = 60.0
+HOW_TO: Final = (
+    "send the header `Authorization: Bearer TOKEN`; `domestique tokens create NAME` makes one where the daemon runs"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token as it was looked up, and when by elapsed time."""
+
+    token: Token
+    looked_up_at: float
+
+
+class Guard:
+    """Wraps handlers, so that they run for those who may."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[bytes, Known] = {}  # only tokens that were good: no more than were ever made
+        self._looking = asyncio.Lock()  # a burst with one token is one lookup
+        self._all = attempts.full(attempts.ALL, clock.elapsed_seconds())
+        self._senders: OrderedDict[str, attempts.Bucket] = OrderedDict()
+        self._told_at = -math.inf
+
+    def read(self, handler: Handler) -> Handler:
+        """Let in whoever may read."""
+        return self._guarded(handler, Scope.READ)
+
+    def operate(self, handler: Handler) -> Handler:
+        """Let in whoever may operate."""
+        return self._guarded(handler, Scope.OPERATE)
+
+    def _guarded(self, handler: Handler, scope: Scope) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            verdict = await self._judge(request, scope)
+            if isinstance(verdict, web.Response):
+                return verdict
+            with structlog.contextvars.bound_contextvars(admin=verdict.name):
+                return await handler(request)
+
+        return guarded
+
+    async def _judge(self, request: web.Request, scope: Scope) -> Token | web.Response:
+        presented = bearer.presented(request.headers.get("Authorization"))
+        if presented is None:  # nothing was guessed: nothing is counted
+            return _problem(401, "a token is needed", HOW_TO, {"WWW-Authenticate": "Bearer"})
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                found = await self._identify(bearer.digest(presented), _sender(request))
+        except (Retryable, TimeoutError) as error:
+            log.warning("admin.not_checked", reason=str(error) or f"no answer within {LOOKUP_SECONDS:.0f} s")
+            return _problem(503, "the token cannot be checked now", "try again shortly", {"Retry-After": "5"})
+        if isinstance(found, float):
+            seconds = math.ceil(found)
+            detail = f"try again in {seconds} s, with a token that `domestique tokens list` shows as active"
+            return _problem(429, "too many wrong tokens", detail, {"Retry-After": str(seconds)})
+        if found is None:
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            detail = f"it is unknown, expired or revoked (`domestique tokens list`); {HOW_TO}"
+            return _problem(401, "this token is not good", detail, challenge)
+        if scope not in found.scopes:
+            log.warning("admin.forbidden", token_id=found.token_id, name=found.name, needs=scope.value)
+            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope.value}"'}
+            detail = f"make one that may: `domestique tokens create NAME --scope {scope.value}`"
+            return _problem(403, f"this token may not {scope.value}", detail, challenge)
+        return found
+
+    async def _identify(self, digest: bytes, sender: str) -> Token | float | None:
+        """Return whose token this is; None: nobody's; a number: in how many seconds one more attempt is borne."""
+        believed = self._believed(digest)
+        if believed is not None:
+            return believed
+        async with self._looking:
+            believed = self._believed(digest)  # another request of the same burst may have looked meanwhile
+            if believed is not None:
+                return believed
+            if digest in self._known:
+                return await self._look_up(digest, sender)
+            wait_seconds = self._take(sender)
+            if wait_seconds is not None:
+                return wait_seconds
+            token = await self._look_up(digest, sender)
+        if token is not None:
+            self._give_back(sender)
+        return token
+
+    def _believed(self, digest: bytes) -> Token | None:
+        known = self._known.get(digest)
+        if known is None or self._clock.elapsed_seconds() - known.looked_up_at > BELIEVED_SECONDS:
+            return None
+        return known.token if known.token.state(self._clock.now()) is State.ACTIVE else None
+
+    async def _look_up(self, digest: bytes, sender: str) -> Token | None:
+        looked_up_at, now = self._clock.elapsed_seconds(), self._clock.now()
+        async with self._database.connection() as connection:
+            token = await admin_tokens.find(connection, digest)
+            if token is not None and token.state(now) is State.ACTIVE:
+                self._known[digest] = Known(token, looked_up_at)
+                if token.last_used_at is None or now - token.last_used_at > USED_EVERY:
+                    await admin_tokens.mark_used(connection, token.token_id, now)
+                return token
+        self._known.pop(digest, None)
+        log.warning(
+            "admin.refused",
+            sender=sender,
+            reason=token.state(now).value if token is not None else "unknown",
+            token_id=token.token_id if token is not None else None,
+        )
+        return None
+
+    def _take(self, sender: str) -> float | None:
+        """Count an attempt; returns in how many seconds one is borne, where none is now."""
+        at = self._clock.elapsed_seconds()
+        mine = attempts.take(self._senders.get(sender) or attempts.full(attempts.EACH, at), attempts.EACH, at)
+        everybodys = attempts.take(self._all, attempts.ALL, at)
+        if isinstance(mine, float) or isinstance(everybodys, float):
+            if at - self._told_at > TOLD_EVERY_SECONDS:
+                self._told_at = at
+                log.warning("admin.throttled", sender=sender, everybody=isinstance(everybodys, float))
+            return max(wait for wait in (mine, everybodys) if isinstance(wait, float))
+        self._all = everybodys
+        self._senders[sender] = mine
+        self._senders.move_to_end(sender)
+        while len(self._senders) > MOST_SENDERS:  # who is forgotten starts anew; the bucket for all holds
+            self._senders.popitem(last=False)
+        return None
+
+    def _give_back(self, sender: str) -> None:
+        self._all = attempts.give_back(self._all, attempts.ALL)
+        if sender in self._senders:
+            self._senders[sender] = attempts.give_back(self._senders[sender], attempts.EACH)
+
+
+def _sender(request: web.Request) -> str:
+    # Some proxies add to the header, some add another of its name.
+    forwarded_for = ",".join(request.headers.getall("X-Forwarded-For", []))
+    return attempts.sender(request.remote, forwarded_for or None)
+
+
+def _problem(status: int, title: str, detail: str, headers: dict[str, str]) -> web.Response:
+    """Return an answer in the form of https://www.rfc-editor.org/rfc/rfc9457."""
+    return web.json_response(
+        {"title": title, "status": status, "detail": detail},
+        status=status,
+        headers=headers,
+        content_type="application/problem+json",
+    )
