@@ -56,6 +56,7 @@ class Gate:
         self._learned_at: float | None = None
         self._shut: dict[Lane, _Shut] = {}
         self._lost: list[tuple[float, quota.Grant]] = []
+        self._newest: quota.Ledger | None = None  # as we last wrote it
 
     def step(self, lane: Lane, calls: int) -> Step:
         """Return the admission of one step that needs `calls` requests; enter it to ask for them."""
@@ -124,6 +125,7 @@ class Gate:
                 changed, result = decide(entry)
                 past = quota.past_quarter(entry.ledger, changed, self._lengths)
                 if await ledgers.write(connection, self._client_id, entry, changed, past):
+                    self._newest = changed
                     return changed, result
             await asyncio.sleep(random.uniform(0, 0.005))
 
@@ -199,12 +201,16 @@ class Step(Admission):
         self._calls = calls
         self._held: list[_Held] = []
         self._slot = AsyncExitStack()
+        self._is_paced = False
 
     async def __aenter__(self) -> Self:
-        """Wait for a slot, then ask for all permits; raises QuotaSpent or AppInactive."""
+        """Wait for a slot and the pace, then ask for all permits; raises QuotaSpent or AppInactive."""
         async with AsyncExitStack() as slot:
             if self._lane is not Lane.LIVE:  # a live step waits for nobody
                 await slot.enter_async_context(self._gate._slots.turn(self._lane))
+            # Before the ledger is asked: a permit that waits is lost in a crash, and knows less of what has come.
+            await self._gate._pacing.wait(self._lane)
+            self._is_paced = True
             held = await self._gate._admit(quota.Ask(self._lane, self._calls))
             self._slot = slot.pop_all()
         self._held = [held] * self._calls
@@ -217,12 +223,15 @@ class Step(Admission):
     async def permit(self) -> Permit:
         """Return the next permit: one in hand if it is still good, else a new one from the ledger."""
         gate = self._gate
-        await gate._pacing.wait(self._lane)
+        if not self._is_paced:
+            await gate._pacing.wait(self._lane)
+        self._is_paced = False
         ask = quota.Ask(self._lane, self._calls)
         while self._held:
             held = self._held.pop()
             if held.still_valid(gate._clock.elapsed_seconds()):
-                return _Permit(gate, ask, held.grant)
+                grant = held.grant if gate._newest is None else quota.seen_since(held.grant, gate._newest)
+                return _Permit(gate, ask, grant)
         return _Permit(gate, ask, (await gate._admit(quota.Ask(self._lane, 1))).grant)
 
 

@@ -1,8 +1,10 @@
 -- Lanes in the ledger, what past quarters needed, and athletes who share a lane fairly.
 
 ALTER TABLE quota_ledgers
-    ADD COLUMN quarter_by_lane integer[] NOT NULL DEFAULT '{0,0,0,0}',
-    ADD COLUMN day_by_lane     integer[] NOT NULL DEFAULT '{0,0,0,0}';
+    ADD COLUMN quarter_by_lane       integer[] NOT NULL DEFAULT '{0,0,0,0}',
+    ADD COLUMN quarter_silent_ahead  integer NOT NULL DEFAULT 0,
+    ADD COLUMN day_by_lane           integer[] NOT NULL DEFAULT '{0,0,0,0}',
+    ADD COLUMN day_silent_ahead      integer NOT NULL DEFAULT 0;
 
 -- One row for each quarter in which we called Strava: what the lanes' reserves are learned from, and the charts' past.
 CREATE TABLE quota_quarters (

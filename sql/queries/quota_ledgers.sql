@@ -24,11 +24,11 @@ WITH written AS (UPDATE quota_ledgers AS q SET
     quarter_charged_ahead = n.quarter_charged_ahead, quarter_shown = n.quarter_shown,
     quarter_silent = n.quarter_silent, quarter_silent_seen = n.quarter_silent_seen,
     quarter_overall_usage = n.quarter_overall_usage, quarter_read_usage = n.quarter_read_usage,
-    quarter_spent = n.quarter_spent, quarter_by_lane = n.quarter_by_lane,
+    quarter_spent = n.quarter_spent, quarter_by_lane = n.quarter_by_lane, quarter_silent_ahead = n.quarter_silent_ahead,
     day_index = n.day_index, day_charged = n.day_charged, day_charged_ahead = n.day_charged_ahead,
     day_shown = n.day_shown, day_silent = n.day_silent, day_silent_seen = n.day_silent_seen,
     day_overall_usage = n.day_overall_usage, day_read_usage = n.day_read_usage, day_spent = n.day_spent,
-    day_by_lane = n.day_by_lane
+    day_by_lane = n.day_by_lane, day_silent_ahead = n.day_silent_ahead
 FROM jsonb_populate_record(NULL::quota_ledgers, :columns::jsonb) AS n
 WHERE q.client_id = :client_id AND q.version = :version
     AND clock_timestamp() < (:columns::jsonb ->> 'decided_at')::timestamptz + interval '500 milliseconds'

@@ -8,7 +8,7 @@ This room refuses to know where the ledger is stored, who asks first, or how fas
 
 from __future__ import annotations
 
-from daemon.core.quota.admission import COLD_PERMITS, PROBE_EVERY, Ask, admit, shut_until
+from daemon.core.quota.admission import COLD_PERMITS, PROBE_EVERY, Ask, admit, seen_since, shut_until
 from daemon.core.quota.demand import NO_DEMAND, Demand, PastHour, learned
 from daemon.core.quota.ledger import (
     CONNECT_SECONDS,
@@ -58,6 +58,7 @@ __all__ = [
     "offset_bounds",
     "past_quarter",
     "roll",
+    "seen_since",
     "shut_until",
     "usage",
 ]

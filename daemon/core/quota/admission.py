@@ -175,6 +175,18 @@ def _safe_until(index: int, length_seconds: int, offset_high: float, *, ahead: b
     return datetime.fromtimestamp((index + windows) * length_seconds - offset_high - drift - TRANSIT_SECONDS, UTC)
 
 
+def seen_since(grant: Grant, ledger: Ledger) -> Grant:
+    """Return the grant for a request that is sent only now: what `ledger` says was answered came before it.
+
+    A reading contains all that was answered before its request was sent; any state of the ledger tells some of it.
+    """
+
+    def newer(charge: Charge, window: Window) -> Charge:
+        return replace(charge, silent=max(charge.silent, window.silent)) if window.index == charge.index else charge
+
+    return replace(grant, quarter=newer(grant.quarter, ledger.quarter), day=newer(grant.day, ledger.day))
+
+
 def shut_until(
     ledger: Ledger, ask: Ask, now: datetime, lengths: Lengths, demand: Demand = NO_DEMAND
 ) -> Wait | None:

@@ -72,6 +72,7 @@ class Window:
     shown: int = 0  # ours, answered with a reading of this window
     silent: int = 0  # ours, answered without one
     silent_seen: int = 0  # of those, surely contained in the highest reading
+    silent_ahead: int = 0  # of `charged_ahead`, answered: silent in the window after this one
     overall_usage: int = 0  # the highest readings
     read_usage: int = 0
     spent: bool = False  # a 429 said so, whatever the numbers say
@@ -189,8 +190,9 @@ def roll(ledger: Ledger, now: datetime, lengths: Lengths) -> Ledger:
 def _turned(window: Window, index: int) -> Window:
     if index <= window.index:
         return window
-    charged = window.charged_ahead if index == window.index + 1 else 0
-    return Window(index=index, charged=charged)
+    if index > window.index + 1:
+        return Window(index=index)
+    return Window(index=index, charged=window.charged_ahead, silent=window.silent_ahead)
 
 
 def turn_at(index: int, length_seconds: int, now: datetime, offset_low: float) -> datetime:

@@ -65,6 +65,8 @@ def _answered(window: Window, charge: Charge, answered_index: int | None, meters
             window = replace(window, charged_ahead=window.charged_ahead - 1)
         elif window.index == charge.index + 1:
             return replace(window, charged=window.charged - 1)
+    elif charge.ahead and window.index == charge.index:
+        window = replace(window, silent_ahead=window.silent_ahead + 1)
     if window.index != charge.index:
         if charge.ahead and window.index == charge.index + 1:
             # It may have been counted on either side, and its reading may tell of either.

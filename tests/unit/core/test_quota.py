@@ -264,6 +264,26 @@ def test_a_silent_answer_is_in_a_later_reading_only_if_it_came_before_that_reque
     assert room(sure, NOON + seconds(64)) == 500 - 12 - 10
 
 
+def test_a_permit_that_waited_before_it_was_sent_knows_what_was_answered_meanwhile() -> None:
+    ledger, waiting = admit(known(NOON), NOON + seconds(60))
+    for _ in range(4):
+        ledger, silent = admit(ledger, NOON + seconds(61))
+        ledger = observe(ledger, silent, NOON + seconds(62))
+    sent = quota.seen_since(waiting, ledger)
+    ledger = observe(ledger, sent, NOON + seconds(63), shows(5, 5))
+    assert room(ledger, NOON + seconds(63)) == 495
+
+
+def test_requests_answered_just_before_the_turn_is_sure_are_ours_in_the_new_window_too() -> None:
+    ledger = known(TURN, low=-1, high=1)
+    for number in range(4):
+        ledger, grant = admit(ledger, TURN + seconds(0.2))
+        ledger = observe(ledger, grant, TURN + seconds(0.4), shows(number + 1, 1))
+    ledger, grant = admit(ledger, TURN + seconds(2))
+    ledger = observe(ledger, grant, TURN + seconds(2.2), shows(5, 5))
+    assert room(ledger, TURN + seconds(3)) == 495
+
+
 def test_readings_that_overtake_each_other_leave_the_highest() -> None:
     ledger, grant = admit(known(NOON), NOON + seconds(60), 2)
     ledger = observe(ledger, grant, NOON + seconds(61), shows(42, 42))
