@@ -28,6 +28,7 @@ from daemon.loops.supervisor import Supervisor
 from daemon.loops.sweeper import Retention, Sweeper
 from daemon.loops.worker import Work, Worker
 from daemon.notify import notify
+from daemon.science.pace import GradeModel
 from daemon.store.opening import open_database, window_lengths
 from daemon.strava.client import OAuthClient, StravaClient, open_session
 from daemon.strava.wire import AppCredentials
@@ -67,6 +68,7 @@ async def run(settings: Settings) -> None:  # noqa: PLR0915  (one page, read fro
             calculator=await house.enter_async_context(Calculator()),
             clock=clock,
             streams_days=kept.streams_days,
+            grade_model=GradeModel(settings.science.grade_model),
         )
 
         # The loops, from the last that an event passes to the first: stopping drains them in its direction.

@@ -70,8 +70,8 @@ def number_of(athlete: Athlete) -> int:
 def invent_athletes(count: int, seed: int) -> Iterator[Athlete]:
     """Invent athletes; the n-th is the same whatever the count.
 
-    They tell what they believe: thresholds rounded, and off by some percent or beats. Who neither rides nor
-    tests himself knows no FTP, and half of the casual ones know nothing but their weight.
+    They tell what they believe: thresholds rounded, and off by some percent or beats. Of a sport that they do not
+    train for they know none, and half of the casual ones know nothing but their weight.
     """
     order = random.Random(f"{seed}/names")
     women, men, families = (order.sample(names, len(names)) for names in (WOMEN, MEN, FAMILY_NAMES))
@@ -81,6 +81,7 @@ def invent_athletes(count: int, seed: int) -> Iterator[Athlete]:
         body, names = _body(draw, woman=woman, casual=profile == "casual"), women if woman else men
         home = draw.choice(HOMES)
         rides = profile in {"cyclist", "meterless cyclist", "triathlete"}
+        runs, swims = profile in {"runner", "triathlete"}, profile in {"swimmer", "triathlete"}
         believed, clueless = draw.uniform(0.97, 1.03), profile == "casual" and draw.random() < 0.5
         yield Athlete(
             id=FIRST_ATHLETE_ID + number,
@@ -90,6 +91,8 @@ def invent_athletes(count: int, seed: int) -> Iterator[Athlete]:
             home=home,
             body=body,
             ftp=round(body.critical_power * believed) if rides else None,
+            critical_speed=round(body.critical_speed * believed, 2) if runs else None,
+            css=round(body.swim_speed * believed, 2) if swims else None,
             lthr=None if clueless else round(body.threshold_bpm + draw.uniform(-2, 2)),
             max_hr=None if clueless else int(body.max_bpm),
             resting_hr=None if clueless else int(body.resting_bpm),

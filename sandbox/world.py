@@ -66,7 +66,10 @@ class Home:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Athlete:
-    """One athlete; `ftp`, `lthr`, `max_hr` and `resting_hr` are what he would tell, None where he cannot."""
+    """One athlete and what he would tell of himself, None where he cannot.
+
+    `ftp` in W, `critical_speed` (on foot) and `css` (in the water) in m/s, heart rates in bpm.
+    """
 
     id: int
     firstname: str
@@ -75,6 +78,8 @@ class Athlete:
     home: Home
     body: Body = Body()
     ftp: int | None = None
+    critical_speed: float | None = None
+    css: float | None = None
     lthr: int | None = None
     max_hr: int | None = None
     resting_hr: int | None = None

@@ -20,7 +20,7 @@ from daemon.vault.tokens import store_tokens
 
 commands = typer.Typer(no_args_is_help=True, help="The athletes.")
 
-THRESHOLDS: Final = ("ftp", "lthr", "max_hr", "resting_hr")
+THRESHOLDS: Final = ("ftp", "critical_speed", "css", "lthr", "max_hr", "resting_hr")
 FROM_THE_BEGINNING: Final = date(1970, 1, 1)
 
 
@@ -37,6 +37,8 @@ class Newcomer(BaseModel):
     name: str | None = Field(None, max_length=200)
     sex: Literal["M", "F"] | None = None
     ftp: float | None = Field(None, ge=30, le=700)
+    critical_speed: float | None = Field(None, ge=1, le=8)
+    css: float | None = Field(None, ge=0.3, le=2.5)
     lthr: float | None = Field(None, ge=60, le=230)
     max_hr: float | None = Field(None, ge=90, le=240)
     resting_hr: float | None = Field(None, ge=25, le=120)

@@ -189,6 +189,12 @@ class Jobs(Section):
     max_attempts: Whole = Field(20, ge=1, le=100)
 
 
+class Science(Section):
+    """Choices between formulas."""
+
+    grade_model: Literal["strava", "minetti"] = "strava"
+
+
 class Retention(Section):
     """How long we keep what we need not keep."""
 
@@ -217,6 +223,7 @@ class Settings(BaseSettings):
     vault: Vault
     webhook: Webhook
     jobs: Jobs
+    science: Science
     retention: Retention
     logs: Logs
     _places: dict[tuple[str, ...], Place] = PrivateAttr(default_factory=dict)  # for `describe`

@@ -18,7 +18,8 @@ from daemon.core.admission import Admission
 from daemon.core.errors import NotFound
 from daemon.core.look import relook_at
 from daemon.jobs.rooms import Rooms
-from daemon.science.load import Load, Threshold, Thresholds, score
+from daemon.science.in_force import Threshold, Thresholds
+from daemon.science.load import Load, score
 from daemon.science.statistics import ActivityFacts, Statistics
 from daemon.store import activities, athletes, jobs, outbox
 from daemon.store.database import Connection
@@ -81,7 +82,8 @@ async def settle(job: Job, rooms: Rooms, columns: Mapping[str, Any], findings: F
         statistics = await _stored_statistics(connection, columns, computed, now)
         if compressed is not None:
             await activities.put_streams(connection, activity_id, compressed, now)
-        load = score(statistics, await _thresholds(connection, columns))
+        thresholds = await _thresholds(connection, columns)
+        load = score(statistics, thresholds, columns["sport_type"], rooms.grade_model)
         if await activities.put_load(connection, activity_id, load, now):
             changed = True
             await athletes.dirty_fitness(connection, athlete_id, columns["local_start_at"].date())
@@ -126,6 +128,8 @@ async def _thresholds(connection: Connection, columns: Mapping[str, Any]) -> Thr
 
     return Thresholds(
         ftp_watts=in_force("ftp"),
+        critical_speed_m_per_s=in_force("critical_speed"),
+        css_m_per_s=in_force("css"),
         lthr_bpm=in_force("lthr"),
         max_hr_bpm=in_force("max_hr"),
         resting_hr_bpm=in_force("resting_hr"),

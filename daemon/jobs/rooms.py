@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from daemon.clock import Clock
 from daemon.compute.calculator import Calculator
 from daemon.limiter.gate import Gate
+from daemon.science.pace import GradeModel
 from daemon.store.database import Database
 from daemon.strava.client import StravaClient
 from daemon.vault.tokens import Vault
@@ -14,7 +15,7 @@ from daemon.vault.tokens import Vault
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The adapters; `streams_days` is `retention.streams_days`."""
+    """The adapters; `streams_days` is `retention.streams_days`, `grade_model` is `science.grade_model`."""
 
     database: Database
     strava: StravaClient
@@ -23,3 +24,4 @@ class Rooms:
     calculator: Calculator
     clock: Clock
     streams_days: float
+    grade_model: GradeModel

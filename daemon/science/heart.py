@@ -18,6 +18,11 @@ LOWEST_BPM: Final = 30
 HIGHEST_BPM: Final = 240
 _BPM: Final = np.arange(LOWEST_BPM, HIGHEST_BPM + 1, dtype=np.float64)
 
+# Where nothing better is known of an athlete.
+DEFAULT_MAX_HR_BPM: Final = 190.0
+DEFAULT_RESTING_HR_BPM: Final = 60.0
+DEFAULT_LTHR_SHARE: Final = 0.85  # of the reserve
+
 
 class Exponents(StrEnum):
     """Whose curve of effort against heart rate reserve is used."""

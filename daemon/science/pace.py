@@ -1,4 +1,4 @@
-"""Grade, what it costs to run on it, and graded speed.
+"""Grade, what it costs to run on it, graded speed and its training stress.
 
 Two models of that cost stand side by side; a setting picks, the table by default. Where the grade is unknown
 the graded speed is unknown too: it is never taken for flat ground.
@@ -6,6 +6,7 @@ the graded speed is unknown too: it is never taken for flat ground.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,14 @@ from daemon.science.arrays import FloatArray
 # Unsmoothed grade inflates graded speed by up to 13 %.
 WINDOW_M: Final = 50.0
 STEEPEST: Final = 0.45
+
+
+class GradeModel(StrEnum):
+    """Whose cost of grade turns speed into graded speed."""
+
+    STRAVA = "strava"
+    MINETTI = "minetti"
+
 
 _FLAT_COST: Final = 3.6
 # Joules per kg and metre by grade as a fraction, highest power first [Minetti 2002, J Appl Physiol 93].
@@ -69,3 +78,11 @@ def minetti_factor(grade: FloatArray) -> FloatArray:
 def strava_factor(grade: FloatArray) -> FloatArray:
     """Return Strava's factor for `grade` (a fraction), linear between the points of its table."""
     return np.asarray(np.interp(grade * 100, _STRAVA_GRADES, _STRAVA_FACTORS), dtype=np.float64)
+
+
+def training_stress(graded_m_per_s: float, seconds: int, critical_m_per_s: float) -> float:
+    """Return s / 3600 · (NGS / CS)² · 100: an hour at critical speed is 100; NGS is the normalized graded speed.
+
+    The faster speed stands above: the ratio upside down, as one known system has it, makes easy runs the hardest.
+    """
+    return seconds / 3600 * (graded_m_per_s / critical_m_per_s) ** 2 * 100

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -32,13 +32,12 @@ class ActivityFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """The sufficient statistics of one activity; each field is a column of `activity_statistics`.
+class Totals:
+    """What a load is computed from; each field is a column of `activity_statistics`.
 
     `counted_seconds` are the seconds outside pauses, `…_known_seconds` those with a value. `…_sum4` is Σ r30⁴
-    and `…_count` its seconds. Curves lie on `curves.DURATIONS`, cut at the activity's length; power in W,
-    speeds in m/s, heart rate in bpm; a channel that is absent or was refused has no curve. The heart rates at
-    best efforts lie on `curves.HEART_RATE_WINDOWS`, the swim times on `swim.DISTANCES_M`; NaN is unknown.
+    and `…_count` its seconds; power in W, speeds in m/s. `heart_rate_seconds` is the histogram of `heart`, None
+    where there is no heart rate.
     """
 
     version: int
@@ -62,6 +61,32 @@ class Statistics:
     graded_strava_sum4: float
     graded_strava_count: int
     heart_rate_seconds: IntArray | None
+
+    def columns(self) -> dict[str, object]:
+        """Return every field by the name of its column."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any]) -> Self:
+        """Read the columns of this class as stored: arrays come as lists, in which None stands for NaN."""
+        values = dict(columns)
+        for name in _ARRAYS:
+            if values.get(name) is not None:
+                values[name] = np.array(values[name], dtype=np.float64)  # None becomes NaN
+        if values["heart_rate_seconds"] is not None:
+            values["heart_rate_seconds"] = np.array(values["heart_rate_seconds"], dtype=np.int64)
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics(Totals):
+    """The sufficient statistics of one activity: the totals, and the curves that thresholds are fitted to.
+
+    Curves lie on `curves.DURATIONS`, cut at the activity's length; power in W, speeds in m/s, heart rate in bpm;
+    a channel that is absent or was refused has no curve. The heart rates at best efforts lie on
+    `curves.HEART_RATE_WINDOWS`, the swim times on `swim.DISTANCES_M`; NaN is unknown.
+    """
+
     power_curve: FloatArray | None
     speed_curve: FloatArray | None
     graded_minetti_curve: FloatArray | None
@@ -72,21 +97,6 @@ class Statistics:
     heart_rate_at_best_graded_strava: FloatArray | None
     best_swim_seconds: FloatArray | None
     quality: Mapping[str, object]
-
-    def columns(self) -> dict[str, object]:
-        """Return every field by the name of its column."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    @classmethod
-    def from_columns(cls, columns: Mapping[str, Any]) -> Statistics:
-        """Read stored columns: arrays come as lists, in which None stands for NaN."""
-        values = dict(columns)
-        for name in _ARRAYS:
-            if values[name] is not None:
-                values[name] = np.array(values[name], dtype=np.float64)  # None becomes NaN
-        if values["heart_rate_seconds"] is not None:
-            values["heart_rate_seconds"] = np.array(values["heart_rate_seconds"], dtype=np.int64)
-        return cls(**values)
 
 
 _ARRAYS: Final = (

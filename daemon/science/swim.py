@@ -1,6 +1,6 @@
-"""Best swim times over the classic distances.
+"""Best swim times over the classic distances, and the training stress of a swim.
 
-The clock runs on through rests: a best time is what the pool clock would show.
+The clock of a best time runs on through rests: it is what the pool clock would show.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from daemon.science.arrays import FloatArray, IntArray
 DISTANCES_M: Final = (100, 200, 400, 800, 1500)
 
 # Nobody has swum 100 m at 2.5 m/s without fins: a quicker best is a jump of the position, not a swim.
-_FASTEST_M_PER_S: Final = 3.0
+FASTEST_M_PER_S: Final = 3.0
 _TOLERANCE_M: Final = 1e-6
 
 
@@ -32,9 +32,17 @@ def best_seconds(distance_m: FloatArray) -> FloatArray:
     for index, wanted in enumerate(DISTANCES_M):
         # On such a line the quickest stretch starts or ends at one of its corners.
         quickest = min(_from_each(seconds, covered, wanted), _to_each(seconds, covered, wanted))
-        if wanted / _FASTEST_M_PER_S <= quickest < np.inf:
+        if wanted / FASTEST_M_PER_S <= quickest < np.inf:
             best[index] = quickest
     return best
+
+
+def training_stress(distance_m: float, seconds: float, critical_m_per_s: float) -> float:
+    """Return (v / CSS)³ · hours · 100: an hour at critical swim speed is 100 [McGregor; Fitzgerald 2008].
+
+    The cube, for the drag of water grows with the square of the speed.
+    """
+    return (distance_m / seconds / critical_m_per_s) ** 3 * seconds / 3600 * 100
 
 
 def _from_each(seconds: IntArray, covered: FloatArray, wanted: int) -> float:

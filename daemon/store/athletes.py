@@ -103,7 +103,10 @@ async def set_threshold(
     effective_on: date,
     evidence: Mapping[str, Any],
 ) -> None:
-    """Store one threshold from a local day on; `kind` ftp (W), lthr, max_hr, resting_hr (bpm)."""
+    """Store one threshold from a local day on, in the unit of its kind.
+
+    `kind` ftp (W), critical_speed, css (m/s), lthr, max_hr, resting_hr (bpm).
+    """
     await _queries.set_threshold(
         connection,
         athlete_id=athlete_id,

@@ -26,6 +26,8 @@ def athlete_report(strava: FakeStrava, athlete: Athlete) -> dict[str, Any]:
         "name": f"{athlete.firstname} {athlete.lastname}".strip(),
         "sex": athlete.sex,
         "ftp": athlete.ftp,
+        "critical_speed": athlete.critical_speed,
+        "css": athlete.css,
         "lthr": athlete.lthr,
         "max_hr": athlete.max_hr,
         "resting_hr": athlete.resting_hr,

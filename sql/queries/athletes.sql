@@ -80,7 +80,9 @@ DO UPDATE SET value = excluded.value, evidence = excluded.evidence, created_at =
 WHERE thresholds.value <> excluded.value;
 
 -- name: thresholds_in_force(athlete_id, on_day)
--- One row per kind: manual before any other, then the newest that was effective on that local day.
+-- One row per kind: manual before any other, then the newest that was effective on that local day. What a fit only
+-- suggests is never in force.
 SELECT DISTINCT ON (kind) kind, value, method, threshold_id FROM thresholds
 WHERE athlete_id = :athlete_id AND effective_on <= :on_day::date AND withdrawn_at IS NULL
+    AND method <> 'suggested'
 ORDER BY kind, (method = 'manual') DESC, effective_on DESC, threshold_id DESC;

@@ -63,6 +63,30 @@ async def test_an_event_becomes_a_load_that_explains_itself(make_house: MakeHous
     assert counts["rate_limited"] == 0
 
 
+async def test_a_run_a_swim_and_what_nobody_measured_are_scored_each_in_its_way(make_house: MakeHouse) -> None:
+    daemon = await make_house(science__grade_model='"minetti"')
+    (athlete_id,) = await daemon.import_athletes(critical_speed=4.2, css=1.1)
+    wanted = {"run": "pace", "swim": "swim", "manual": "estimated"}
+    made = {
+        await daemon.sandbox.make_activity(athlete_id=athlete_id, kind=kind, duration=3600, seed=7): method
+        for kind, method in wanted.items()
+    }
+
+    async def are_scored() -> bool:
+        return bool(await daemon.value("SELECT count(*) FROM activity_loads") == len(made))
+
+    await eventually(are_scored)
+
+    loads = {row["activity_id"]: row for row in await daemon.rows("SELECT * FROM activity_loads")}
+    assert {activity_id: row["method"] for activity_id, row in loads.items()} == made
+    assert all(10 < row["raw"] < 150 for row in loads.values())
+    run, swim, estimate = (loads[activity_id] for activity_id in made)
+    assert json.loads(run["inputs"])["grade_model"] == "minetti"
+    assert json.loads(swim["thresholds"])["css_m_per_s"]["method"] == "imported"
+    assert "heart_rate" in json.loads(estimate["refused"])
+    assert estimate["explanation"].startswith("Estimated: ")
+
+
 async def test_looking_twice_changes_nothing(make_house: MakeHouse) -> None:
     daemon = await make_house()
     (athlete_id,) = await daemon.import_athletes()

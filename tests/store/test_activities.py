@@ -14,7 +14,9 @@ import pytest_asyncio
 
 from daemon.core.look import Known, Shape
 from daemon.jobs.activity_results import columns_of
-from daemon.science.load import Load, Thresholds, score
+from daemon.science.in_force import Thresholds
+from daemon.science.load import Load, score
+from daemon.science.pace import GradeModel
 from daemon.science.statistics import ActivityFacts, Statistics, summarize
 from daemon.store import activities, athletes, outbox
 from daemon.store.database import Connection, Database
@@ -29,7 +31,7 @@ FACTS = ActivityFacts(
     sport_type="Ride", elapsed_seconds=3700, moving_seconds=3600, distance_m=30_123.4, device_watts=True,
     trainer=False, perceived_exertion=None,
 )  # fmt: skip
-NO_THRESHOLDS = Thresholds(ftp_watts=None, lthr_bpm=None, max_hr_bpm=None, resting_hr_bpm=None, sex=None)
+NO_THRESHOLDS = Thresholds()
 RIDE = Activity(
     activity_id=11, athlete_id=1, sport_type="Ride", name="Morning ride", start_at=LONG_AGO,
     local_start_at=datetime(2026, 1, 1, 1), timezone="Europe/Berlin", elapsed_seconds=3700, moving_seconds=3600,
@@ -201,7 +203,8 @@ async def test_a_load_is_written_only_where_it_says_something_new(connection: Co
 
 async def test_a_load_that_no_method_can_give_is_none_and_says_why(connection: Connection) -> None:
     await activities.upsert(connection, KEPT, NOW)
-    load = score(summarize(None, FACTS), NO_THRESHOLDS)
+    nothing = summarize(None, replace(FACTS, elapsed_seconds=0, moving_seconds=0))
+    load = score(nothing, NO_THRESHOLDS, "Ride", GradeModel.STRAVA)
     assert load.raw is None
 
     assert await activities.put_load(connection, 11, load, NOW)
@@ -293,6 +296,43 @@ async def test_a_withdrawn_threshold_is_in_force_no_more_and_can_be_set_again(co
     await set_ftp(connection, 255, "manual", march)
     assert await ftp_on(connection, march) == 255
     assert await connection.fetchval("SELECT count(*) FROM thresholds") == 3
+
+
+async def test_what_a_fit_only_suggests_is_never_in_force(connection: Connection) -> None:
+    march, june = date(2026, 3, 1), date(2026, 6, 1)
+    await set_ftp(connection, 250, "manual", march)
+    await set_ftp(connection, 270, "suggested", june)
+    assert await ftp_on(connection, june) == 250
+
+    await connection.execute("UPDATE thresholds SET withdrawn_at = now() WHERE method = 'manual'")
+    assert await ftp_on(connection, june) is None
+
+
+THRESHOLDS = {
+    "ftp": 250, "critical_power": 255, "w_prime": 19_857, "critical_speed": 4.1, "d_prime": 205, "css": 1.1,
+    "lthr": 168, "max_hr": 189, "resting_hr": 47,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["manual", "imported", "fitted", "measured", "estimated"])
+async def test_every_kind_of_threshold_can_come_in_every_way(connection: Connection, method: str) -> None:
+    march = date(2026, 3, 1)
+    for kind, value in THRESHOLDS.items():
+        await athletes.set_threshold(connection, 1, kind, value, method=method, effective_on=march, evidence={})
+
+    in_force = await athletes.thresholds_in_force(connection, 1, march)
+    assert {kind: row["value"] for kind, row in in_force.items()} == THRESHOLDS
+    assert {row["method"] for row in in_force.values()} == {method}
+
+
+@pytest.mark.parametrize(("kind", "method"), [("vo2max", "manual"), ("ftp", "guessed")])
+async def test_a_threshold_of_no_known_kind_or_origin_is_refused(
+    connection: Connection, kind: str, method: str
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await athletes.set_threshold(
+            connection, 1, kind, 50, method=method, effective_on=date(2026, 3, 1), evidence={}
+        )
 
 
 async def test_the_same_threshold_again_keeps_its_row_and_another_value_replaces_it(connection: Connection) -> None:

@@ -28,7 +28,8 @@ VERIFY_TOKEN = "flow-tests-verify-token"
 SUBSCRIPTION_ID = 131300
 READY_SECONDS = 90.0
 IMPORTED = (
-    "name", "sex", "ftp", "lthr", "max_hr", "resting_hr", "scope", "refresh_token", "access_token", "expires_at",
+    "name", "sex", "ftp", "critical_speed", "css", "lthr", "max_hr", "resting_hr", "scope", "refresh_token",
+    "access_token", "expires_at",
 )  # fmt: skip
 
 

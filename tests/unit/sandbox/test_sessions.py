@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.drawing import draw
+from sandbox.habits import profile_of
 from sandbox.recording import Recording, Zone
 from sandbox.riders import invent_athletes
 from sandbox.sessions import KINDS, SHAPES, SPORT_OF_KIND, Session
@@ -181,3 +182,21 @@ def test_a_seed_makes_a_world_and_more_athletes_leave_the_first_ones_alone() -> 
     assert nine[:5] == five
     assert list(invent_athletes(5, 2)) != five
     assert len({(one.firstname, one.lastname) for one in invent_athletes(600, 1)}) == 600
+
+
+def test_athletes_tell_the_thresholds_of_what_they_train_for_and_are_a_little_off() -> None:
+    told: dict[str, set[str]] = {}
+    for number, one in enumerate(invent_athletes(200, 1)):
+        pairs = {
+            "ftp": (one.ftp, one.body.critical_power),
+            "critical_speed": (one.critical_speed, one.body.critical_speed),
+            "css": (one.css, one.body.swim_speed),
+        }
+        for believed, truth in pairs.values():
+            assert believed is None or believed == pytest.approx(truth, rel=0.04)
+        told[profile_of(number)] = {name for name, (believed, _) in pairs.items() if believed is not None}
+    assert told["cyclist"] == {"ftp"}
+    assert told["runner"] == {"critical_speed"}
+    assert told["swimmer"] == {"css"}
+    assert told["triathlete"] == {"ftp", "critical_speed", "css"}
+    assert told["casual"] == set()

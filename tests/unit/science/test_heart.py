@@ -64,6 +64,18 @@ def test_a_higher_pulse_is_never_less(seconds: list[tuple[int, int]], reserve: R
     assert load_of(higher, reserve) >= load_of(lower, reserve) * (1 - 1e-12)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(31, 239), min_size=1, max_size=300), reserves)
+def test_whole_beats_are_at_most_half_a_beat_away_from_what_was_drawn_between_records(
+    pulse: list[float], reserve: Reserve
+) -> None:
+    def by_second(shift: float) -> float:
+        return float(reserve.per_minute(np.array(pulse) + shift).sum()) / 60
+
+    load = trimp(histogram(np.array(pulse)), reserve)
+    assert by_second(-0.5) * (1 - 1e-9) <= load <= by_second(0.5) * (1 + 1e-9)
+
+
 def test_the_histogram_counts_known_seconds_at_whole_beats_from_30_to_240() -> None:
     counts = histogram(np.array([30.0, 30.4, 99.6, np.nan, 240.0]))
     assert counts.size == 211

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from daemon.science import curves, pace
-from daemon.science.load import Threshold, Thresholds, score
+from daemon.science.in_force import Threshold, Thresholds
+from daemon.science.load import Load, score
+from daemon.science.pace import GradeModel
 from daemon.science.power import FourthPowers
 from daemon.science.sports import Family
 from daemon.science.statistics import ActivityFacts, Statistics, summarize
@@ -24,13 +26,7 @@ RIDES = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "rides"
 
 pytestmark = pytest.mark.skipif(not RIDES.is_dir(), reason="the recorded rides are not in ../shared/data/rides")
 
-THRESHOLDS = Thresholds(
-    ftp_watts=Threshold(315.0, "manual", 1),
-    lthr_bpm=None,
-    max_hr_bpm=None,
-    resting_hr_bpm=None,
-    sex="M",
-)
+THRESHOLDS = Thresholds(ftp_watts=Threshold(315.0, "manual", 1), sex="M")
 
 
 @functools.cache
@@ -52,6 +48,10 @@ def summarized(name: str, sport_type: str = "Ride", **streams: object) -> Statis
     return summarize({**ride.streams, **streams}, facts)
 
 
+def scored(statistics: Statistics, thresholds: Thresholds) -> Load:
+    return score(statistics, thresholds, "Ride", GradeModel.STRAVA)
+
+
 def normalized(total: float, count: int) -> float:
     value = FourthPowers(total, count).normalized
     assert value is not None
@@ -70,7 +70,7 @@ def mean_bpm(statistics: Statistics) -> float:
 def test_the_edge_810_agrees_on_normalized_power_and_on_the_load() -> None:
     ride = summarized("ride-edge810-vector")
     assert normalized_watts(ride) == pytest.approx(301, rel=0.005)
-    load = score(ride, THRESHOLDS)
+    load = scored(ride, THRESHOLDS)
     assert load.method == "power"
     assert load.raw == pytest.approx(118.7, rel=0.01)
 
@@ -94,7 +94,7 @@ def test_a_power_spike_is_removed_and_the_missing_power_stays_missing() -> None:
     assert ride.power_curve is not None
     assert ride.power_curve[0] == 446
     assert ride.power_known_seconds / ride.counted_seconds == pytest.approx(0.90, abs=0.005)
-    assert score(ride, THRESHOLDS).method == "power"
+    assert scored(ride, THRESHOLDS).method == "power"
 
 
 def test_a_smart_recorded_ride_keeps_its_seconds_and_its_pulse() -> None:
@@ -105,7 +105,7 @@ def test_a_smart_recorded_ride_keeps_its_seconds_and_its_pulse() -> None:
     assert mean_bpm(ride) == pytest.approx(session["avg_heart_rate"], abs=1)
     assert ride.heart_rate_curve is not None
     assert ride.heart_rate_curve[0] == session["max_heart_rate"]
-    load = score(ride, THRESHOLDS)
+    load = scored(ride, THRESHOLDS)
     assert load.method == "heart_rate"
     assert load.refused["power"] == "No power was recorded."
 
@@ -144,13 +144,13 @@ def test_smart_recording_moves_normalized_power_by_less_than_the_measured_bound(
         sparse = summarized("ride-edge810-vector", **thinned(ride.streams, kept))
         assert normalized_watts(sparse) == pytest.approx(normalized_watts(whole), rel=0.015)
         without_power = dataclasses.replace(THRESHOLDS, ftp_watts=None)
-        trimps.append((score(sparse, without_power).raw, score(whole, without_power).raw))
+        trimps.append((scored(sparse, without_power).raw, scored(whole, without_power).raw))
     for sparse_raw, whole_raw in trimps:
         assert sparse_raw == pytest.approx(whole_raw, rel=0.019)
 
 
 def test_dropouts_hardly_move_the_load() -> None:
-    whole = score(summarized("ride-edge810-vector"), THRESHOLDS).raw
+    whole = scored(summarized("ride-edge810-vector"), THRESHOLDS).raw
     assert whole is not None
     watts = recorded("ride-edge810-vector").streams["watts"]
     assert isinstance(watts, list)
@@ -164,7 +164,7 @@ def test_dropouts_hardly_move_the_load() -> None:
             start = chance.randrange(len(watts) - length)
             dropped[start : start + length] = [None] * length
             lost += length
-        raw = score(summarized("ride-edge810-vector", watts=dropped), THRESHOLDS).raw
+        raw = scored(summarized("ride-edge810-vector", watts=dropped), THRESHOLDS).raw
         assert raw is not None
         moved.append(abs(raw / whole - 1))
     assert np.mean(moved) < 0.004
@@ -173,14 +173,14 @@ def test_dropouts_hardly_move_the_load() -> None:
 @pytest.mark.parametrize("name", ["ride-edge810-vector", "ride-karoo-2025", "broken-power-spike"])
 def test_the_whole_is_at_least_99_percent_of_its_parts(name: str) -> None:
     streams = recorded(name).streams
-    whole = score(summarized(name), THRESHOLDS).raw
+    whole = scored(summarized(name), THRESHOLDS).raw
     assert whole is not None
     times = streams["time"]
     assert isinstance(times, list)
     compared = 0
     for cut in range(600, len(times) - 600, 700):
-        first = score(summarized(name, **thinned(streams, list(range(cut)))), THRESHOLDS)
-        second = score(summarized(name, **thinned(streams, list(range(cut, len(times))))), THRESHOLDS)
+        first = scored(summarized(name, **thinned(streams, list(range(cut)))), THRESHOLDS)
+        second = scored(summarized(name, **thinned(streams, list(range(cut, len(times))))), THRESHOLDS)
         # A part of the broken ride may have too little power to be scored by it.
         if first.method == second.method == "power":
             assert first.raw is not None
