@@ -9,26 +9,34 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from zoneinfo import ZoneInfo
 
 import structlog
+from aiohttp import ClientSession, web
 
 from daemon import __version__
 from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
+from daemon.core.freshness import Policy
+from daemon.jobs import backfill
 from daemon.jobs.kinds import KINDS
 from daemon.jobs.rooms import Rooms
+from daemon.jobs.sync_trial import SyncTrial
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
 from daemon.loops.inbox import Budget, Folding, Inbox
+from daemon.loops.occasions import Means
 from daemon.loops.pulse import Pulse
 from daemon.loops.receiver import Receiver
 from daemon.loops.subscription import Keeper
 from daemon.loops.supervisor import Supervisor
 from daemon.loops.sweeper import Retention, Sweeper
+from daemon.loops.timers import Timers
 from daemon.loops.worker import Work, Worker
 from daemon.notify import notify
 from daemon.science.pace import GradeModel
+from daemon.store.database import Database
 from daemon.store.opening import open_database, window_lengths
 from daemon.strava.client import OAuthClient, StravaClient, open_session
 from daemon.strava.wire import AppCredentials
@@ -37,73 +45,41 @@ from daemon.vault.tokens import Vault
 from daemon.web.admin import Guard
 from daemon.web.health import HealthPages
 from daemon.web.quota import QuotaPage
+from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
+from daemon.web.sync import SyncPages
 from daemon.web.webhook import Secrets, Webhook
 
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> None:  # noqa: PLR0915  (one page, read from top to bottom)
+async def run(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises RootTaskEnded when a root task ends by itself."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    clock, lengths = SystemClock(), window_lengths(settings)
-    strava, kept = settings.strava, settings.retention
     async with AsyncExitStack() as house:
         # The database: embedded or not, migrated, with this app's rows in it.
         opened = await house.enter_async_context(open_database(settings))
-        database = opened.database
 
         # What jobs work with.
-        session = await house.enter_async_context(open_session(strava.timeout_seconds))
-        oauth = OAuthClient(session, strava.oauth_url, AppCredentials(strava.client_id, strava.client_secret))
-        pace = Pace(settings.quota.requests_per_second, settings.quota.concurrency)
-        gate = Gate(database, strava.client_id, lengths, pace, clock)
-        rooms = Rooms(
-            database=database,
-            strava=StravaClient(session, strava.api_url),
-            vault=Vault(database, oauth, Cipher(settings.vault.keys), clock),
-            gate=gate,
-            calculator=await house.enter_async_context(Calculator()),
-            clock=clock,
-            streams_days=kept.streams_days,
-            grade_model=GradeModel(settings.science.grade_model),
-        )
+        session = await house.enter_async_context(open_session(settings.strava.timeout_seconds))
+        calculator = await house.enter_async_context(Calculator())
+        rooms = _rooms(settings, opened.database, session, calculator)
 
         # The loops, from the last that an event passes to the first: stopping drains them in its direction.
         loops = await house.enter_async_context(Supervisor())
         if opened.server is not None:  # one that a command started is taken over when the command ends
             loops.start("embedded PostgreSQL", opened.server.watch())
-        pulse = Pulse(database, strava.client_id, lengths, gate.shut_reason, clock)
-        await pulse.beat()
-        loops.start("pulse", pulse.run())
-        work = Work(settings.jobs.workers, settings.jobs.lease_seconds, settings.jobs.max_attempts)
-        worker = Worker(rooms, KINDS, work)
-        loops.start("leases", worker.renew_leases())  # before the worker: leases are needed until it has drained
-        loops.start("worker", worker.run())
-        retention = Retention(kept.streams_days, kept.events_days, kept.jobs_days, kept.deauthorized_days)
-        sweeper = Sweeper(database, retention, work.max_attempts, clock, worker.wake)
-        loops.start("rescue", sweeper.rescue())
-        loops.start("prune", sweeper.prune())
-        budget = Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
-        required = strava.signature_mode == "require"
-        folding = Folding(database, strava.client_id, budget, clock, worker.wake, signatures_required=required)
-        loops.start("folding", folding.run())
-        inbox = Inbox(database, folding.wake)
-        loops.start("inbox", inbox.write())
+        pulse = await _start_pulse(loops, settings, rooms)
+        worker = _start_worker(loops, settings, rooms)
+        await _start_timers(loops, settings, rooms, worker)
+        inbox = _start_inbox(loops, settings, rooms, worker)
 
         # The door: opened last, closed first.
-        signing_key = None if strava.signature_mode == "off" else strava.client_secret
-        webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-        guard = Guard(database, clock)
-        quota_page = QuotaPage(database, strava.client_id, lengths, guard)
-        pages = application([*webhook.routes(), *HealthPages(pulse).routes(), *quota_page.routes()])
+        pages = application(_routes(settings, rooms, pulse, worker, inbox))
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
-        # Behind an open door only: a stamp says that events can come in, and Strava calls back while we subscribe.
-        loops.start("receiver", Receiver(database, strava.client_id, clock).run())
-        if strava.callback_url:
-            loops.start("subscription", Keeper(database, session, strava, clock).run())
+        _start_behind_the_door(loops, settings, rooms, session)
 
         log.info("daemon.started", version=__version__, address=address, embedded=settings.database.embedded)
         notify("READY=1", f"STATUS=listening on {address}")
@@ -113,3 +89,93 @@ async def run(settings: Settings) -> None:  # noqa: PLR0915  (one page, read fro
             log.info("daemon.stopping")
             notify("STOPPING=1")
     log.info("daemon.stopped")
+
+
+def _rooms(settings: Settings, database: Database, session: ClientSession, calculator: Calculator) -> Rooms:
+    """Furnish the adapters: Strava behind the gate, tokens in the vault."""
+    strava, clock = settings.strava, SystemClock()
+    oauth = OAuthClient(session, strava.oauth_url, AppCredentials(strava.client_id, strava.client_secret))
+    pace = Pace(settings.quota.requests_per_second, settings.quota.concurrency)
+    return Rooms(
+        database=database,
+        strava=StravaClient(session, strava.api_url),
+        vault=Vault(database, oauth, Cipher(settings.vault.keys), clock),
+        gate=Gate(database, strava.client_id, window_lengths(settings), pace, clock),
+        calculator=calculator,
+        clock=clock,
+        streams_days=settings.retention.streams_days,
+        grade_model=GradeModel(settings.science.grade_model),
+    )
+
+
+async def _start_pulse(loops: Supervisor, settings: Settings, rooms: Rooms) -> Pulse:
+    """Measure how everything does, before anything else may do badly."""
+    lengths = window_lengths(settings)
+    pulse = Pulse(rooms.database, settings.strava.client_id, lengths, rooms.gate.shut_reason, rooms.clock)
+    await pulse.beat()
+    loops.start("pulse", pulse.run())
+    return pulse
+
+
+def _start_worker(loops: Supervisor, settings: Settings, rooms: Rooms) -> Worker:
+    """Work off the queue."""
+    work = Work(settings.jobs.workers, settings.jobs.lease_seconds, settings.jobs.max_attempts)
+    worker = Worker(rooms, KINDS, work)
+    loops.start("leases", worker.renew_leases())  # before the worker: leases are needed until it has drained
+    loops.start("worker", worker.run())
+    return worker
+
+
+async def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> None:
+    """Fill the queue with what no event told: the seven scheduled jobs, histories, what died or grew old."""
+    database, clock, kept = rooms.database, rooms.clock, settings.retention
+    async with database.transaction() as connection:  # who came while nobody ran, and steps that died
+        await backfill.begin_all(connection, settings.backfill.days, clock.now())
+    means = Means(database, settings.strava.client_id, Policy(settings.sync.policy), clock, worker.wake)
+    timers = Timers(means, ZoneInfo(settings.schedule.timezone), settings.jobs.lease_seconds)
+    loops.start("timers", timers.run())
+    retention = Retention(
+        streams_days=kept.streams_days,
+        events_days=kept.events_days,
+        jobs_days=kept.jobs_days,
+        runs_days=kept.runs_days,
+        deauthorized_days=kept.deauthorized_days,
+    )
+    sweeper = Sweeper(database, retention, settings.jobs.max_attempts, clock, worker.wake)
+    loops.start("rescue", sweeper.rescue())
+    loops.start("prune", sweeper.prune())
+
+
+def _start_inbox(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> Inbox:
+    """Fill the queue with what events tell: stored before they are acknowledged, folded afterwards."""
+    budget = Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
+    required = settings.strava.signature_mode == "require"
+    client_id = settings.strava.client_id
+    folding = Folding(rooms.database, client_id, budget, rooms.clock, worker.wake, signatures_required=required)
+    loops.start("folding", folding.run())
+    inbox = Inbox(rooms.database, folding.wake)
+    loops.start("inbox", inbox.write())
+    return inbox
+
+
+def _routes(settings: Settings, rooms: Rooms, pulse: Pulse, worker: Worker, inbox: Inbox) -> list[web.RouteDef]:
+    """Return all that is answered: Strava's events, monitors, and whoever holds a token."""
+    database, clock, strava = rooms.database, rooms.clock, settings.strava
+    signing_key = None if strava.signature_mode == "off" else strava.client_secret
+    webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
+    guard = Guard(database, clock)
+    trial = SyncTrial(database, clock, worker.wake)
+    return [
+        *webhook.routes(),
+        *HealthPages(pulse).routes(),
+        *QuotaPage(database, strava.client_id, window_lengths(settings), guard).routes(),
+        *SchedulerPages(database, guard, settings.schedule.timezone).routes(),
+        *SyncPages(database, guard, strava.client_id, Policy(settings.sync.policy), clock, trial).routes(),
+    ]
+
+
+def _start_behind_the_door(loops: Supervisor, settings: Settings, rooms: Rooms, session: ClientSession) -> None:
+    """Stamp that events can come in, and keep the subscription: Strava calls back while we subscribe."""
+    loops.start("receiver", Receiver(rooms.database, settings.strava.client_id, rooms.clock).run())
+    if settings.strava.callback_url:
+        loops.start("subscription", Keeper(rooms.database, session, settings.strava, rooms.clock).run())

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, console, print_json, print_table
+from daemon.clock import SystemClock
+from daemon.jobs import backfill
 from daemon.store import athletes
 from daemon.store.database import Connection
 from daemon.store.opening import Opened
@@ -100,7 +102,8 @@ def import_athletes(
 
     async def store(opened: Opened) -> int:
         async with opened.database.transaction() as connection:
-            return sum([await admit_newcomer(connection, cipher, newcomer) for newcomer in newcomers])
+            days = settings.backfill.days
+            return sum([await admit_newcomer(connection, cipher, newcomer, days) for newcomer in newcomers])
 
     added = with_database(settings, store)
     if as_json:
@@ -139,8 +142,11 @@ def read_newcomers(file: Path) -> list[Newcomer]:
     return newcomers
 
 
-async def admit_newcomer(connection: Connection, cipher: Cipher, newcomer: Newcomer) -> bool:
-    """Store one athlete with tokens and thresholds, in the caller's transaction; returns whether he is new."""
+async def admit_newcomer(connection: Connection, cipher: Cipher, newcomer: Newcomer, backfill_days: int) -> bool:
+    """Store one athlete with tokens and thresholds, in the caller's transaction; returns whether he is new.
+
+    His history is asked for so many days back.
+    """
     is_new = await athletes.upsert(
         connection, newcomer.athlete_id, name=newcomer.name, sex=newcomer.sex, scope=newcomer.scope
     )
@@ -159,4 +165,5 @@ async def admit_newcomer(connection: Connection, cipher: Cipher, newcomer: Newco
                 effective_on=FROM_THE_BEGINNING,
                 evidence={"source": "athletes import"},
             )
+    await backfill.begin(connection, newcomer.athlete_id, backfill_days, SystemClock().now())
     return is_new

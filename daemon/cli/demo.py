@@ -148,6 +148,9 @@ port = {port}
 [database]
 directory = "."
 
+[backfill]
+days = 0
+
 [vault]
 keys = ["{key}"]
 """,
@@ -225,7 +228,8 @@ async def _import(database: Database, settings: Settings, sandbox: Sandbox) -> i
     async with database.transaction() as connection:
         for row in connected:
             known = {name: value for name, value in row.items() if name in fields and value is not None}
-            await admit_newcomer(connection, cipher, Newcomer.model_validate({**known, "athlete_id": row["id"]}))
+            newcomer = Newcomer.model_validate({**known, "athlete_id": row["id"]})
+            await admit_newcomer(connection, cipher, newcomer, settings.backfill.days)
     return len(connected)
 
 

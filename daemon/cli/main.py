@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from daemon import __version__, config
-from daemon.cli import activities, athletes, demo, jobs, quota, status, subscription, tokens
+from daemon.cli import (
+    activities,
+    athletes,
+    backfill,
+    demo,
+    jobs,
+    quota,
+    scheduler,
+    status,
+    subscription,
+    sync,
+    tokens,
+)
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import console, print_json, print_table
 from daemon.store.migrate import applied_names
@@ -29,10 +41,13 @@ app.add_typer(activities.commands, name="activities")
 app.add_typer(jobs.commands, name="jobs")
 app.add_typer(subscription.commands, name="subscription")
 app.add_typer(tokens.commands, name="tokens")
+app.add_typer(scheduler.commands, name="scheduler")
 app.add_typer(config_commands, name="config")
 app.add_typer(key_commands, name="keys")
 app.command()(status.status)
 app.command()(quota.quota)
+app.command()(sync.sync)
+app.command()(backfill.backfill)
 app.command()(demo.demo)
 
 

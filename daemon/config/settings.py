@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -80,6 +82,17 @@ def _database_address(value: SecretStr) -> SecretStr:
     return value
 
 
+def _zone_name(value: str) -> str:
+    """Take what the IANA's list names: an abbreviation such as CET knows no summer time of a place."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = difflib.get_close_matches(value, available_timezones(), 1)
+        meant = f" such as {near[0]}" if near else " such as Europe/Zurich, or UTC"
+        raise ValueError(f"must be a time zone of the IANA list{meant}") from None
+    return value
+
+
 def _split_keys(value: object) -> object:
     """Environment and credential files hold several keys in one text."""
     return [part for part in re.split(r"[\s,]+", value) if part] if isinstance(value, str) else value
@@ -101,6 +114,7 @@ PublicAddress = Annotated[str, AfterValidator(_public_address)]
 ServiceAddress = Annotated[str, AfterValidator(_service_address)]
 UrlSafeSecret = Annotated[SecretStr, AfterValidator(_url_safe)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
 FernetKeys = Annotated[tuple[FernetKey, ...], BeforeValidator(_split_keys)]
 
@@ -195,12 +209,31 @@ class Science(Section):
     grade_model: Literal["strava", "minetti"] = "strava"
 
 
+class Schedule(Section):
+    """When the scheduled jobs are due."""
+
+    timezone: ZoneName = "UTC"
+
+
+class Sync(Section):
+    """Who is looked at when a scheduled job considers him."""
+
+    policy: Literal["adaptive", "fixed"] = "adaptive"
+
+
+class Backfill(Section):
+    """How much history a new athlete brings along."""
+
+    days: Whole = Field(365, ge=0, le=36500)  # 0: none
+
+
 class Retention(Section):
     """How long we keep what we need not keep."""
 
     streams_days: Whole = Field(7, ge=0, le=36500)  # 0: never stored
     events_days: Whole = Field(30, ge=1, le=36500)
     jobs_days: Whole = Field(14, ge=1, le=36500)
+    runs_days: Whole = Field(30, ge=1, le=36500)
     deauthorized_days: Whole = Field(7, ge=0, le=30)  # Strava's rules: erased within 30 days
 
 
@@ -224,6 +257,9 @@ class Settings(BaseSettings):
     webhook: Webhook
     jobs: Jobs
     science: Science
+    schedule: Schedule
+    sync: Sync
+    backfill: Backfill
     retention: Retention
     logs: Logs
     _places: dict[tuple[str, ...], Place] = PrivateAttr(default_factory=dict)  # for `describe`

@@ -18,6 +18,7 @@ from daemon.core.subscription import State
 UNFOLDED_FOR: Final = timedelta(seconds=60)
 RUNNABLE_FOR: Final = timedelta(minutes=10)
 LONGEST_LAG_SECONDS: Final = 1.0
+TIMER_LATE_FOR: Final = timedelta(minutes=5)
 STALE_AFTER: Final = timedelta(seconds=30)
 UNVERIFIED_FOR: Final = timedelta(hours=3)  # looked at every hour
 
@@ -28,6 +29,15 @@ class Verdict(StrEnum):
     OK = "ok"
     WARNING = "warning"
     FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class TimerState:
+    """One timer: when its next run was to begin, and since when the run that is in its way has been at work."""
+
+    job: str
+    starts_at: datetime
+    running_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ class Measured:
     subscription_state: State | None = None  # None: nobody has looked yet
     subscription_detail: str | None = None
     subscription_verified_at: datetime | None = None
+    timers: tuple[TimerState, ...] = ()
     loop_lag_seconds: float = 0.0
     quota: tuple[MeterUsage, ...] = ()
     shut: Wait | None = None
@@ -72,6 +83,7 @@ def judge(measured: Measured, before: Mapping[str, Check]) -> tuple[Check, ...]:
             _inbox(measured),
             _queue(measured),
             _dead(measured),
+            _timers(measured),
             _app(measured),
             _quota(measured),
             _subscription(measured),
@@ -163,7 +175,7 @@ def _queue(measured: Measured) -> Check:
         "queue",
         measured,
         Verdict.FAILING if late else None,
-        f"the oldest runnable job waits for {max(0.0, age.total_seconds()):.0f} s",
+        f"the oldest live or interactive job waits for {max(0.0, age.total_seconds()):.0f} s",
         f"{RUNNABLE_FOR.total_seconds():.0f} s, while there is quota",
         "raise jobs.workers, or look in the log for job.retried: something slows every job down",
     )
@@ -179,6 +191,35 @@ def _dead(measured: Measured) -> Check:
         "0",
         "`domestique status` shows why they died; the log has the tracebacks (job.died)",
     )
+
+
+def _timers(measured: Measured) -> Check:
+    """Judge the latest timer; one whose own last run still goes on is only slow: nothing is started twice."""
+    late = sorted(
+        (timer for timer in measured.timers if measured.measured_at - timer.starts_at > TIMER_LATE_FOR),
+        key=lambda timer: (timer.running_since is not None, timer.starts_at),
+    )
+    threshold = f"each begins within {TIMER_LATE_FOR.total_seconds() / 60:.0f} min of its time"
+    if not late:
+        value = f"{len(measured.timers)} timers, none late" if measured.timers else "none planned yet"
+        return _check("timers", measured, None, value, threshold, "")
+    value = ", ".join(f"{timer.job} is {_minutes(measured.measured_at - timer.starts_at)} late" for timer in late)
+    if late[0].running_since is None:
+        advice = (
+            "look in the log for timers.not_read and task.ended, and whether a daemon runs at all; what was missed"
+            " is caught up once, as soon as one does"
+        )
+        return _check("timers", measured, Verdict.FAILING, value, threshold, advice)
+    advice = (
+        f"the run of {late[0].job} before it goes on since {late[0].running_since:%H:%M} UTC:"
+        " `domestique scheduler runs` shows how far it is; if there is quota left, raise jobs.workers"
+    )
+    return _check("timers", measured, Verdict.WARNING, value, threshold, advice)
+
+
+def _minutes(lateness: timedelta) -> str:
+    minutes = int(lateness.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def _app(measured: Measured) -> Check:

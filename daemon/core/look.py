@@ -17,6 +17,7 @@ MISSING_DELAYS: Final = (
     timedelta(minutes=10),
     timedelta(minutes=30),
 )
+FRESH: Final = timedelta(days=2)  # streams of what ended longer ago are there by now, or never were
 RELOOK_AFTER: Final = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=45))
 
 
@@ -90,3 +91,8 @@ def missing(
 def relook_at(looked: int, now: datetime) -> datetime | None:
     """Return when to look for late streams again after `looked` such looks, or None to give up."""
     return now + RELOOK_AFTER[looked] if looked < len(RELOOK_AFTER) else None
+
+
+def looked_before(ended_at: datetime, now: datetime) -> int:
+    """Return how many looks for late streams an activity of the past counts as having had: all, or none."""
+    return 0 if now - ended_at < FRESH else len(RELOOK_AFTER)

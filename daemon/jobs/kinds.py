@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from daemon.jobs import erase_athlete, look_at_activity, look_at_athlete, look_at_streams
+from daemon.jobs import (
+    backfill,
+    erase_athlete,
+    look_at_activity,
+    look_at_athlete,
+    look_at_streams,
+    sync_athlete,
+    walk_history,
+)
 from daemon.jobs.rooms import Rooms
 from daemon.store.jobs import Job
 
 KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
-    module.KIND: module.run for module in (look_at_activity, look_at_streams, look_at_athlete, erase_athlete)
+    module.KIND: module.run
+    for module in (
+        look_at_activity,
+        look_at_streams,
+        look_at_athlete,
+        erase_athlete,
+        sync_athlete,
+        walk_history,
+        backfill,
+    )
 }
 
 # How many calls a job takes at most; for estimates, never for permits. What is not named takes one.

@@ -65,7 +65,11 @@ async def run(job: Job, rooms: Rooms) -> None:
             await _settle_foreign(job, rooms, activity)
             return
         findings = await _streams(job, rooms, step, activity, known)
-    await activity_results.settle(job, rooms, activity_results.columns_of(activity), findings)
+    # The event was sent when it became visible; one that is dated ahead has a clock of its own.
+    visible_at = min(datetime.fromtimestamp(job.payload["hinted_at"], UTC), rooms.clock.now())
+    await activity_results.settle(
+        job, rooms, activity_results.columns_of(activity), findings, visible_at=visible_at
+    )
 
 
 async def _streams(job: Job, rooms: Rooms, step: Step, activity: Activity, known: Known | None) -> Findings:

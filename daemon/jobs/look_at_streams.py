@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
-from daemon.jobs import activity_results
+from daemon.core.events import Look
+from daemon.jobs import activity_results, look_at_activity
 from daemon.jobs.rooms import Rooms
 from daemon.store import activities, jobs
-from daemon.store.jobs import Job
+from daemon.store.jobs import Job, NewJob
 
 KIND: Final = activity_results.LOOK_AT_STREAMS
 
@@ -24,9 +26,17 @@ async def run(job: Job, rooms: Rooms) -> None:
         findings = await activity_results.fetch_streams(
             rooms, stored["athlete_id"], activity_id, step, looked=int(job.payload["looked"])
         )
-    columns = {
-        name: value
-        for name, value in stored.items()
-        if name not in {"streams_state", "first_seen_at", "changed_at"}
-    }
-    await activity_results.settle(job, rooms, columns, findings)
+    await activity_results.settle(
+        job,
+        rooms,
+        activity_results.columns_held(stored),
+        findings,
+        if_unscored=_look_at_detail(job, rooms.clock.now()) if job.payload.get("is_listed") else None,
+    )
+
+
+def _look_at_detail(job: Job, now: datetime) -> NewJob:
+    """Make the look at one that was only listed: the detail alone tells the perceived exertion."""
+    assert job.serial_key is not None
+    look = Look(job.serial_key, int(job.payload["activity_id"]), now, expects_gone=False)
+    return look_at_activity.new(look, job.lane, now)

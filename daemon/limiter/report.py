@@ -126,3 +126,16 @@ async def read_report(
         lanes=tuple(states),
         forecast=quota.forecast(ledger, past + ledger.quarter.charged, now, lengths),
     )
+
+
+async def backfill_done_at(
+    connection: Connection, client_id: int, lengths: quota.Lengths, calls_of: Mapping[str, int], calls: int
+) -> datetime | None:
+    """Return about when `calls` of history will have been made, all other work first; None: nobody can tell."""
+    entry = await ledgers.read(connection, client_id)
+    if entry is None or calls == 0:
+        return None
+    demand = await read_demand(connection, client_id, lengths)
+    rows = await jobs.backlog(connection)
+    before = sum(row["jobs"] * calls_of.get(row["kind"], 1) for row in rows if row["lane"] != Lane.BACKFILL.value)
+    return quota.drained_at(entry.ledger, before + calls, Lane.BACKFILL, entry.read_at, lengths, demand)

@@ -21,7 +21,7 @@ from daemon.core.admission import Lane
 from daemon.core.errors import Retryable
 from daemon.core.events import Event, Look, MalformedEvent, fold, parse
 from daemon.jobs import look_at_activity, look_at_athlete
-from daemon.store import apps, athletes, events, jobs
+from daemon.store import apps, athletes, events, jobs, sync_states
 from daemon.store.database import Connection, Database
 from daemon.store.events import Arrival, Mark, Unfolded
 from daemon.store.jobs import NewJob
@@ -166,6 +166,9 @@ class Folding:
             folded = fold([event for _, event in read], trusted, known, subscription_id)
             queued = await self._jobs(connection, folded.looks)
             await jobs.enqueue(connection, queued)
+            if folded.looks:
+                heard = {look.athlete_id for look in folded.looks}
+                await sync_states.hear_events(connection, heard, self._clock.now())
             marks = {stored.event_id: Mark(stored.event_id, None, "malformed") for stored in unfolded}
             for (stored, event), outcome in zip(read, folded.outcomes, strict=True):
                 marks[stored.event_id] = Mark(stored.event_id, event.owner_id, outcome)

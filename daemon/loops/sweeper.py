@@ -17,7 +17,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.core.errors import Retryable
 from daemon.jobs import erase_athlete
-from daemon.store import activities, athletes, events, jobs, ledgers, outbox
+from daemon.store import activities, athletes, events, jobs, ledgers, outbox, runs
 from daemon.store.database import Connection, Database
 
 log = structlog.get_logger()
@@ -36,6 +36,7 @@ class Retention:
     streams_days: float
     events_days: float
     jobs_days: float
+    runs_days: float
     deauthorized_days: float
 
 
@@ -82,6 +83,8 @@ class Sweeper:
             "events": await self._in_batches(events.prune, now - timedelta(days=kept.events_days)),
             "jobs": await self._in_batches(jobs.prune, now - timedelta(days=kept.jobs_days)),
             "quarters": await self._in_batches(ledgers.prune_past, now - QUARTERS_KEPT),
+            "asks": await self._in_batches(runs.prune_asks, now - timedelta(days=kept.runs_days)),
+            "runs": await self._in_batches(runs.prune, now - timedelta(days=kept.runs_days)),
         }
         async with self._database.transaction() as connection:
             await outbox.prune(connection, now - NEWS_KEPT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -96,6 +96,46 @@ async def unbury(connection: Connection, activity_id: int, athlete_id: int) -> N
 async def tombstone(connection: Connection, activity_id: int) -> dict[str, Any] | None:
     """Return when and why an activity was buried."""
     row = await _queries.tombstone(connection, activity_id=activity_id)
+    return dict(row) if row is not None else None
+
+
+async def hold_against(
+    connection: Connection,
+    athlete_id: int,
+    after_at: datetime | None,
+    before_at: datetime | None,
+    listed_ids: Collection[int],
+) -> list[dict[str, Any]]:
+    """Return an athlete's stored activities of a window, and those listed whenever they started.
+
+    With the `version` of the statistics, None where there are none yet, and `suspected_at`.
+    """
+    rows = await fetched(
+        _queries.hold_against(
+            connection,
+            athlete_id=athlete_id,
+            after_at=after_at,
+            before_at=before_at,
+            listed_ids=sorted(listed_ids),
+        )
+    )
+    return [dict(row) for row in rows]
+
+
+async def buried_since(connection: Connection, activity_ids: Collection[int], since: datetime) -> frozenset[int]:
+    """Return which of these were buried after an instant."""
+    rows = await fetched(_queries.buried_since(connection, activity_ids=sorted(activity_ids), since=since))
+    return frozenset(row["activity_id"] for row in rows)
+
+
+async def suspect(connection: Connection, activity_ids: Collection[int], now: datetime) -> None:
+    """Mark stored activities as asked about, because a list did not show them."""
+    await _queries.suspect(connection, activity_ids=sorted(activity_ids), now=now)
+
+
+async def next_unlooked(connection: Connection, athlete_id: int, from_at: datetime) -> dict[str, Any] | None:
+    """Return the newest activity that is known from a list only and whose streams are wanted."""
+    row = await _queries.next_unlooked(connection, athlete_id=athlete_id, from_at=from_at)
     return dict(row) if row is not None else None
 
 

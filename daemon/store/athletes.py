@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
+from daemon.store import sync_states
 from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("athletes")
@@ -17,6 +18,7 @@ async def upsert(
     """Import or reconnect an athlete and let his jobs run; returns whether he is new."""
     row = await _queries.upsert(connection, athlete_id=athlete_id, name=name, sex=sex, scope=sorted(scope))
     await _queries.give_turn(connection, athlete_id=athlete_id)
+    await sync_states.open_state(connection, athlete_id)
     is_new: bool = row["is_new"]
     return is_new
 
@@ -25,6 +27,11 @@ async def hold_known(connection: Connection, athlete_ids: Collection[int]) -> fr
     """Return which of these ids are athletes of ours, none of whom is erased before the transaction ends."""
     rows = await fetched(_queries.hold_known(connection, athlete_ids=sorted(set(athlete_ids))))
     return frozenset(row["athlete_id"] for row in rows)
+
+
+async def lose_activities(connection: Connection, athlete_id: int) -> None:
+    """Store that an athlete has not granted his activities after all."""
+    await _queries.lose_activities(connection, athlete_id=athlete_id)
 
 
 async def get(connection: Connection, athlete_id: int) -> dict[str, Any] | None:

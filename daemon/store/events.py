@@ -70,6 +70,11 @@ async def mark_folded(connection: Connection, marks: Sequence[Mark]) -> None:
     )
 
 
+async def list_owned(connection: Connection, owner_id: int, most: int) -> list[bytes]:
+    """Return the bodies of an athlete's newest folded events."""
+    return [row["body"] for row in await fetched(_queries.list_owned(connection, owner_id=owner_id, most=most))]
+
+
 async def spend_budget(
     connection: Connection, looks_by_owner: Mapping[int, int], hour_at: datetime
 ) -> dict[int, int]:

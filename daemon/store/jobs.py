@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -167,3 +167,15 @@ async def prune(connection: Connection, before: datetime, most: int) -> int:
 async def forget_athlete(connection: Connection, athlete_id: int, but_job_id: int) -> None:
     """Drop every other job on an athlete's data, for his erasure."""
     await _queries.forget_athlete(connection, athlete_id=athlete_id, but_job_id=but_job_id)
+
+
+async def read(connection: Connection, job_id: int) -> dict[str, Any] | None:
+    """Return state, run_at, attempts and outcome of a job; None where it was merged into another or pruned."""
+    row = await _queries.read(connection, job_id=job_id)
+    return dict(row) if row is not None else None
+
+
+async def list_open(connection: Connection, athlete_id: int, dedup_keys: Collection[str]) -> list[dict[str, Any]]:
+    """Return dedup_key, state, run_at and outcome of those of an athlete's jobs that are queued or running."""
+    rows = await fetched(_queries.list_open(connection, athlete_id=athlete_id, dedup_keys=sorted(dedup_keys)))
+    return [dict(row) for row in rows]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from daemon.core.health import TimerState
+from daemon.core.schedule import TIMERS
 from daemon.core.subscription import State
 from daemon.store.database import Connection, named_queries
 
@@ -16,4 +19,13 @@ async def read(connection: Connection, client_id: int) -> dict[str, Any]:
     state = found["subscription_state"]
     found["subscription_state"] = State(state) if state is not None else None
     found["settings_off"] = tuple(found["settings_off"])
+    found["timers"] = tuple(
+        TimerState(job, datetime.fromtimestamp(starts, UTC), _instant(running))
+        for job, starts, running in found["timers"]
+        if job in TIMERS  # another version's timer is nobody's here
+    )
     return found
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -27,10 +26,9 @@ from daemon.core.bearer import Scope, State, Token
 from daemon.core.errors import Retryable
 from daemon.store import admin_tokens
 from daemon.store.database import Database
+from daemon.web.answers import Handler, problem
 
 log = structlog.get_logger()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BELIEVED_SECONDS: Final = 3.0  # so long a revocation may take to be noticed
 LOOKUP_SECONDS: Final = 5.0
@@ -83,26 +81,26 @@ class Guard:
     async def _judge(self, request: web.Request, scope: Scope) -> Token | web.Response:
         presented = bearer.presented(request.headers.get("Authorization"))
         if presented is None:  # nothing was guessed: nothing is counted
-            return _problem(401, "a token is needed", HOW_TO, {"WWW-Authenticate": "Bearer"})
+            return problem(401, "a token is needed", HOW_TO, {"WWW-Authenticate": "Bearer"})
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 found = await self._identify(bearer.digest(presented), _sender(request))
         except (Retryable, TimeoutError) as error:
             log.warning("admin.not_checked", reason=str(error) or f"no answer within {LOOKUP_SECONDS:.0f} s")
-            return _problem(503, "the token cannot be checked now", "try again shortly", {"Retry-After": "5"})
+            return problem(503, "the token cannot be checked now", "try again shortly", {"Retry-After": "5"})
         if isinstance(found, float):
             seconds = math.ceil(found)
             detail = f"try again in {seconds} s, with a token that `domestique tokens list` shows as active"
-            return _problem(429, "too many wrong tokens", detail, {"Retry-After": str(seconds)})
+            return problem(429, "too many wrong tokens", detail, {"Retry-After": str(seconds)})
         if found is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             detail = f"it is unknown, expired or revoked (`domestique tokens list`); {HOW_TO}"
-            return _problem(401, "this token is not good", detail, challenge)
+            return problem(401, "this token is not good", detail, challenge)
         if scope not in found.scopes:
             log.warning("admin.forbidden", token_id=found.token_id, name=found.name, needs=scope.value)
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope.value}"'}
             detail = f"make one that may: `domestique tokens create NAME --scope {scope.value}`"
-            return _problem(403, f"this token may not {scope.value}", detail, challenge)
+            return problem(403, f"this token may not {scope.value}", detail, challenge)
         return found
 
     async def _identify(self, digest: bytes, sender: str) -> Token | float | None:
@@ -175,13 +173,3 @@ def _sender(request: web.Request) -> str:
     # Some proxies add to the header, some add another of its name.
     forwarded_for = ",".join(request.headers.getall("X-Forwarded-For", []))
     return attempts.sender(request.remote, forwarded_for or None)
-
-
-def _problem(status: int, title: str, detail: str, headers: dict[str, str]) -> web.Response:
-    """Return an answer in the form of https://www.rfc-editor.org/rfc/rfc9457."""
-    return web.json_response(
-        {"title": title, "status": status, "detail": detail},
-        status=status,
-        headers=headers,
-        content_type="application/problem+json",
-    )

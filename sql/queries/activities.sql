@@ -122,3 +122,29 @@ ORDER BY a.start_at DESC, a.activity_id DESC LIMIT :most::integer;
 -- name: count_all()^
 SELECT count(*)::bigint AS activities, count(*) FILTER (WHERE streams_state = 'wanted')::bigint AS waiting
 FROM activities;
+
+-- name: hold_against(athlete_id, after_at, before_at, listed_ids)
+-- What is stored in a window, and of the listed ones also what started elsewhere when it was stored. Reads only;
+-- the athlete's turn is held, so that no look of his runs between this and what follows from it.
+SELECT a.*, s.version, u.asked_at AS suspected_at
+FROM activities a LEFT JOIN activity_statistics s USING (activity_id) LEFT JOIN suspicions u USING (activity_id)
+WHERE a.athlete_id = :athlete_id AND (
+    (a.start_at > coalesce(:after_at::timestamptz, '-infinity') AND a.start_at < coalesce(:before_at::timestamptz, 'infinity'))
+    OR a.activity_id = ANY(:listed_ids::bigint[]));
+
+-- name: buried_since(activity_ids, since)
+-- Reads only.
+SELECT activity_id FROM tombstones WHERE activity_id = ANY(:activity_ids::bigint[]) AND buried_at > :since::timestamptz;
+
+-- name: suspect(activity_ids, now)!
+-- Under the athlete's turn.
+INSERT INTO suspicions (activity_id, asked_at)
+SELECT activity_id, :now::timestamptz FROM unnest(:activity_ids::bigint[]) AS u (activity_id)
+ON CONFLICT (activity_id) DO UPDATE SET asked_at = excluded.asked_at;
+
+-- name: next_unlooked(athlete_id, from_at)^
+-- The newest of the listed ones whose streams were never asked for. Reads only; the turn is held.
+SELECT a.* FROM activities a
+WHERE a.athlete_id = :athlete_id AND a.streams_state = 'wanted' AND a.start_at >= :from_at::timestamptz
+    AND NOT EXISTS (SELECT 1 FROM activity_statistics s WHERE s.activity_id = a.activity_id)
+ORDER BY a.start_at DESC, a.activity_id DESC LIMIT 1;

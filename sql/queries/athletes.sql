@@ -16,6 +16,11 @@ INSERT INTO turns (athlete_id) VALUES (:athlete_id) ON CONFLICT (athlete_id) DO 
 -- athlete who is being erased, where it could never run.
 SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]) ORDER BY athlete_id FOR KEY SHARE;
 
+-- name: lose_activities(athlete_id)!
+-- What Strava says of a scope counts more than what was granted once; a reconnect writes the scope anew.
+UPDATE athletes SET scope = array_remove(array_remove(scope, 'activity:read'), 'activity:read_all')
+WHERE athlete_id = :athlete_id;
+
 -- name: get(athlete_id)^
 SELECT athlete_id, name, sex, scope, state, state_reason, state_since, deauthorized_at FROM athletes
 WHERE athlete_id = :athlete_id;

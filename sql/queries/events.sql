@@ -18,6 +18,10 @@ UPDATE events SET folded_at = now(), outcome = done.outcome, owner_id = done.own
 FROM unnest(:event_ids::bigint[], :owner_ids::bigint[], :outcomes::text[]) AS done (event_id, owner_id, outcome)
 WHERE events.event_id = done.event_id;
 
+-- name: list_owned(owner_id, most)
+-- The newest events of an athlete that were believed enough to be folded. Reads only.
+SELECT body FROM events WHERE owner_id = :owner_id AND outcome = 'folded' ORDER BY event_id DESC LIMIT :most::integer;
+
 -- name: spend_budget(owner_ids, looks, hour_at)
 -- Counts looks per owner and hour, owner 0 standing for all; returns the totals. Callers sort by owner.
 INSERT INTO webhook_budgets AS b (owner_id, hour_at, looks)

@@ -215,3 +215,14 @@ SELECT j.lane::text AS lane, j.kind, count(*)::bigint AS jobs, min(j.run_at) AS 
 FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
 WHERE j.state = 'queued' AND j.asks_strava AND (j.while_resting OR t.resting IS NOT TRUE)
 GROUP BY j.lane, j.kind ORDER BY j.lane, j.kind;
+
+-- name: read(job_id)^
+-- Reads only.
+SELECT job_id, state, run_at, attempts, outcome FROM jobs WHERE job_id = :job_id;
+
+-- name: list_open(athlete_id, dedup_keys)
+-- Of these jobs of one athlete, those not settled. Reads only, each state by the index that it has.
+SELECT dedup_key, state, run_at, outcome FROM jobs WHERE state = 'queued' AND dedup_key = ANY(:dedup_keys::text[])
+UNION ALL
+SELECT dedup_key, state, run_at, outcome FROM jobs
+WHERE state = 'running' AND serial_key = :athlete_id AND dedup_key = ANY(:dedup_keys::text[]);

@@ -5,10 +5,15 @@ SELECT
     (SELECT count(*) FROM events WHERE folded_at IS NULL)::bigint AS unfolded,
     (SELECT min(received_at) FROM events WHERE folded_at IS NULL) AS oldest_unfolded_at,
     (SELECT min(j.run_at) FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
-        WHERE j.state = 'queued' AND (j.while_resting OR t.resting IS NOT TRUE)) AS oldest_runnable_at,
+        WHERE j.state = 'queued' AND j.lane IN ('live', 'interactive') AND (j.while_resting OR t.resting IS NOT TRUE))
+        AS oldest_runnable_at,
     (SELECT count(*) FROM jobs WHERE state = 'dead')::bigint AS dead_jobs,
     (SELECT count(*) FROM athletes WHERE state = 'needs_authorization')::bigint AS needs_authorization,
     EXISTS (SELECT 1 FROM apps WHERE client_id = :client_id AND subscription_id IS NOT NULL) AS subscription_known,
     (SELECT subscription_state FROM apps WHERE client_id = :client_id) AS subscription_state,
     (SELECT subscription_detail FROM apps WHERE client_id = :client_id) AS subscription_detail,
-    (SELECT subscription_verified_at FROM apps WHERE client_id = :client_id) AS subscription_verified_at;
+    (SELECT subscription_verified_at FROM apps WHERE client_id = :client_id) AS subscription_verified_at,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(
+            t.job, extract(epoch FROM t.starts_at)::double precision, extract(epoch FROM r.started_at)::double precision
+        ) ORDER BY t.job), '[]')
+        FROM scheduler_timers t LEFT JOIN scheduler_runs r ON r.job = t.job AND r.finished_at IS NULL) AS timers;

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from daemon.compute.calculator import Calculator
 from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
 from tests.support.database import arguments_for, drop_database, empty_database, fresh_database, running_server
 from tests.support.embedded import connected, postgres_processes
+from tests.support.sandbox import Sandbox, running_sandbox
+from tests.support.workshop import PLENTIFUL, Workshop, furnished
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -46,6 +49,35 @@ async def database(arguments: dict[str, Any]) -> AsyncIterator[Database]:
     """This test's own database, opened."""
     async with Database(arguments, pool_size=10) as database:
         yield database
+
+
+@pytest_asyncio.fixture(scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """One sandbox for a file of tests: its athletes have no past, and no event of it ever comes."""
+    async with running_sandbox(*PLENTIFUL, athletes=40) as sandbox:
+        yield sandbox
+
+
+@pytest_asyncio.fixture(scope="module")
+async def strangers(sandbox: Sandbox) -> Iterator[int]:
+    """Athletes of the sandbox whom no test has used yet."""
+    return iter([row["id"] for row in await sandbox.athletes()])
+
+
+@pytest_asyncio.fixture(scope="module")
+async def calculator() -> AsyncIterator[Calculator]:
+    """One worker process for a file of tests."""
+    async with Calculator() as calculator:
+        yield calculator
+
+
+@pytest_asyncio.fixture
+async def shop(
+    database: Database, sandbox: Sandbox, calculator: Calculator, strangers: Iterator[int]
+) -> AsyncIterator[Workshop]:
+    """What jobs work in, with this test's own database."""
+    async with furnished(database, sandbox, calculator, strangers) as shop:
+        yield shop
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -21,10 +21,11 @@ from daemon.loops.inbox import Budget, Folding
 from daemon.loops.sweeper import Retention, Sweeper
 from daemon.science.load import Load
 from daemon.science.statistics import ActivityFacts, summarize
-from daemon.store import activities, athletes, credentials, events, jobs, outbox
+from daemon.store import activities, athletes, backfills, credentials, events, jobs, outbox, runs
 from daemon.store.database import Connection, Database
 from daemon.store.events import Arrival
 from daemon.store.jobs import Job
+from daemon.store.runs import NewAsk, Progress
 from daemon.vault.cipher import Cipher, new_key
 from daemon.vault.tokens import store_tokens
 from tests.support.clocks import SetClock
@@ -33,7 +34,7 @@ from tests.support.sessions import until_waiting
 
 CLIENT_ID = 77
 NOW = SystemClock().now()
-RETENTION = Retention(streams_days=7, events_days=30, jobs_days=14, deauthorized_days=7)
+RETENTION = Retention(streams_days=7, events_days=30, jobs_days=14, runs_days=30, deauthorized_days=7)
 # Columns that hold an athlete's or an activity's id.
 OF_AN_ATHLETE = ("athlete_id", "activity_id", "owner_id", "serial_key")
 
@@ -80,8 +81,16 @@ async def fill(database: Database, athlete_id: int) -> None:
         await activities.put_statistics(connection, activity_id, summarize(None, facts), LONG_AGO)
         await activities.put_load(connection, activity_id, Load("none", None, {}, {}, {}, "", 1), LONG_AGO)
         await activities.put_streams(connection, activity_id, b"compressed", LONG_AGO)
+        await activities.suspect(connection, [activity_id], LONG_AGO)
         await activities.bury(connection, activity_id + 1, athlete_id, "gone", LONG_AGO)
+        await connection.execute("UPDATE athletes SET scope = '{activity:read}' WHERE athlete_id = $1", athlete_id)
+        assert await backfills.open_backfills(connection, athlete_id, 365, LONG_AGO) == [athlete_id]
         await outbox.write(connection, "activity.processed", athlete_id, {"name": "At the lake"})
+        await runs.request(connection, f"sync of {athlete_id}", "manual")
+        run = await runs.take_waiting(connection, [f"sync of {athlete_id}"], lease_seconds=60)
+        assert run is not None
+        ask = NewAsk(athlete_id, "stale", "a day old", 60, urgency=1.0)
+        await runs.advance(connection, run, Progress(athlete_id, True, 1, {}, 0, 0), [ask])
     await folding(database).fold_once()
     async with database.connection() as connection:
         await jobs.complete(connection, await claim_one(connection), "done")

@@ -549,3 +549,41 @@ def test_every_key_of_any_document_is_found_on_its_own_line(
 
     assert set(tomllib.loads(document)) == set(tables)
     assert locate(document) == expected
+
+
+# The scheduled jobs
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Zurich", "America/Argentina/Buenos_Aires", "Australia/Lord_Howe"])
+def test_the_schedule_follows_any_zone_of_the_list(file: Path, name: str) -> None:
+    file.write_text(COMPLETE + f'[schedule]\ntimezone = "{name}"\n')
+
+    assert config.load(file).schedule.timezone == name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Europe/Zürich", "Europe/Zurich"),
+        ("Zurich", "Europe/Zurich"),
+        ("", "Europe/Zurich, or UTC"),
+        ("../etc/passwd", "Europe/Zurich, or UTC"),
+        ("Europe", "Europe"),
+        ("UTC+2", "UTC"),
+    ],
+)
+def test_what_is_no_time_zone_is_told_what_one_looks_like(file: Path, name: str, meant: str) -> None:
+    file.write_text(COMPLETE + f'[schedule]\ntimezone = "{name}"\n')
+
+    (problem,) = problems(file)
+
+    assert f"schedule.timezone must be a time zone of the IANA list such as {meant}" in problem
+    assert "\\" not in problem
+
+
+def test_the_policy_is_one_of_two(file: Path) -> None:
+    file.write_text(COMPLETE + '[sync]\npolicy = "often"\n')
+
+    (problem,) = problems(file)
+
+    assert "sync.policy must be one of 'adaptive' or 'fixed', got 'often'" in problem

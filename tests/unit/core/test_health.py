@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.health import Check, Measured, Verdict, judge, overall
+from daemon.core.health import Check, Measured, TimerState, Verdict, judge, overall
 from daemon.core.quota import MeterUsage, Wait
 from daemon.core.subscription import State
 
@@ -38,7 +38,7 @@ def checks(measured: Measured, before: dict[str, Check] | None = None) -> dict[s
 def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None:
     found = checks(WELL)
     assert set(found) == {
-        "database", "durability", "inbox", "queue", "dead_jobs", "strava_app", "quota", "subscription",
+        "database", "durability", "inbox", "queue", "dead_jobs", "timers", "strava_app", "quota", "subscription",
         "authorizations", "event_loop",
     }  # fmt: skip
     assert {check.verdict for check in found.values()} == {Verdict.OK}
@@ -60,6 +60,10 @@ def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None
         ("queue", {"oldest_runnable_at": ago(99_999), "shut": SPENT}, Verdict.OK),
         ("queue", {"oldest_runnable_at": ago(99_999), "shut": INACTIVE}, Verdict.OK),
         ("dead_jobs", {"dead_jobs": 1}, Verdict.WARNING),
+        ("timers", {"timers": (TimerState("daily_sync", ago(300)),)}, Verdict.OK),
+        ("timers", {"timers": (TimerState("daily_sync", ago(300.001)),)}, Verdict.FAILING),
+        ("timers", {"timers": (TimerState("daily_sync", ago(301), running_since=ago(7200)),)}, Verdict.WARNING),
+        ("timers", {"timers": (TimerState("daily_sync", ago(-60), running_since=ago(7200)),)}, Verdict.OK),
         ("strava_app", {"shut": SPENT}, Verdict.OK),
         ("strava_app", {"shut": INACTIVE}, Verdict.FAILING),
         ("quota", {"shut": SPENT}, Verdict.WARNING),
@@ -163,3 +167,16 @@ def test_the_subscription_says_when_it_was_seen_or_what_is_wrong_and_what_to_do(
         WELL, **verified(ago(9e4)) | {"subscription_state": State.UNKNOWN, "subscription_detail": "503"}
     )
     assert "503" in checks(unknown)["subscription"].advice
+
+
+def test_a_timer_that_nobody_starts_comes_before_those_whose_last_run_still_goes_on() -> None:
+    slow = TimerState("quick_sync", ago(9000), running_since=ago(20_000))
+    dead = TimerState("daily_sync", ago(600))
+
+    found = checks(replace(WELL, timers=(slow, dead, TimerState("resting_hr", ago(-600)))))["timers"]
+
+    assert found.verdict is Verdict.FAILING
+    assert found.value == "daily_sync is 10 min late, quick_sync is 2 h late"
+    assert "caught up once" in found.advice
+    advice = checks(replace(WELL, timers=(slow,)))["timers"].advice
+    assert "the run of quick_sync before it goes on since 06:26 UTC" in advice

@@ -1,0 +1,182 @@
+"""What each scheduled job does: seven occasions to consider athletes, by the names of `core.schedule`.
+
+Four of them sync, one walks over histories, two have nothing to do before thresholds can be fitted, and say so.
+An occasion goes over the athletes page by page and lets the policy decide; what it decides are asks, which become
+jobs the most urgent first, never more than a few hundred at a time. All that lies in the database, so an occasion
+may be cut off anywhere and goes on elsewhere. This module refuses to know when it runs, and to look at an athlete
+itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from daemon.clock import Clock
+from daemon.core.admission import Lane
+from daemon.core.freshness import Athlete, Occasion, Policy, Proof, Sync, should_sync
+from daemon.jobs import backfill, sync_athlete, walk_history
+from daemon.store import jobs, receivers, runs, sync_states
+from daemon.store.database import Database
+from daemon.store.jobs import NewJob
+from daemon.store.runs import Ask, NewAsk, Progress, Run
+
+log = structlog.get_logger()
+
+MOST_PER_PAGE: Final = 1_000
+MOST_AT_A_STRETCH: Final = 100  # decisions before the event loop has its turn: the webhook must not feel them
+MOST_DECIDED: Final = 10_000  # the most urgent of so many go first; more would be old when their turn comes
+MOST_ASKED: Final = 200  # jobs in the queue: what Strava's quota carries in five minutes
+MOST_PER_SLICE: Final = 100
+POLL_SECONDS: Final = 1.0
+STRAGGLERS_EVERY_SECONDS: Final = 15.0
+MOST_FAILURES: Final = 3  # of one look, before its run goes on without it
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an occasion works with; `on_queued` wakes the worker."""
+
+    database: Database
+    client_id: int
+    policy: Policy
+    clock: Clock
+    on_queued: Callable[[], None]
+
+
+async def _sync(occasion: Occasion, run: Run, means: Means) -> str:
+    def job(ask: Ask, run_at: datetime) -> NewJob:
+        lookback = timedelta(seconds=ask.lookback_seconds)
+        return sync_athlete.new(ask.athlete_id, lookback, Lane.SCHEDULED, run_at, ask.reason)
+
+    considered = await _consider_everybody(run, means, occasion, job)
+    return f"considered {considered} athletes for a sync"
+
+
+async def _ingestion_tick(run: Run, means: Means) -> str:
+    # Backfills first: they live on what the looks leave, and must not wait until all of those are done.
+    async with means.database.transaction() as connection:
+        continued = await backfill.continue_all(connection, means.clock.now())
+    means.on_queued()
+    return f"continued {continued} backfills, {await _sync(Occasion.INGESTION_TICK, run, means)}"
+
+
+async def _monthly_load(run: Run, means: Means) -> str:
+    def job(ask: Ask, run_at: datetime) -> NewJob:
+        return walk_history.new(ask.athlete_id, Lane.BACKFILL, run_at, ask.reason)
+
+    considered = await _consider_everybody(run, means, Occasion.MONTHLY_WALK, job)
+    return f"considered {considered} athletes for a walk over their history; no load was computed again"
+
+
+async def _weekly_thresholds(run: Run, means: Means) -> str:
+    return "nothing was done: this version takes thresholds from people and imports alone"
+
+
+async def _resting_hr(run: Run, means: Means) -> str:
+    return "nothing was done: this version reads no wellness, where resting heart rates come from"
+
+
+OCCASIONS: Final[Mapping[str, Callable[[Run, Means], Awaitable[str]]]] = {
+    "ingestion_tick": _ingestion_tick,
+    "background_sync": partial(_sync, Occasion.BACKGROUND_SYNC),
+    "quick_sync": partial(_sync, Occasion.QUICK_SYNC),
+    "daily_sync": partial(_sync, Occasion.DAILY_SYNC),
+    "weekly_thresholds": _weekly_thresholds,
+    "monthly_load": _monthly_load,
+    "resting_hr": _resting_hr,
+}
+
+
+async def _consider_everybody(
+    run: Run, means: Means, occasion: Occasion, job: Callable[[Ask, datetime], NewJob]
+) -> int:
+    """Consider every athlete, queue the looks that are worth it, return how many when the last is settled."""
+    cleared_at = means.clock.elapsed_seconds()
+    while True:
+        async with means.database.connection() as connection:
+            reached = await runs.progress(connection, run)
+        if not reached.considered_all and reached.decided < MOST_DECIDED:
+            await _consider_page(run, means, occasion, reached)
+        elif reached.decided and reached.asked < MOST_ASKED:
+            await _queue_slice(run, means, job, min(MOST_PER_SLICE, MOST_ASKED - reached.asked))
+        elif reached.considered_all and reached.decided + reached.asked == 0:
+            return reached.considered
+        else:
+            await asyncio.sleep(POLL_SECONDS)
+        if means.clock.elapsed_seconds() - cleared_at >= STRAGGLERS_EVERY_SECONDS:
+            cleared_at = means.clock.elapsed_seconds()
+            await _clear_stragglers(run, means)
+
+
+async def _consider_page(run: Run, means: Means, occasion: Occasion, reached: Progress) -> None:
+    async with means.database.connection() as connection:
+        proof = await receivers.proof(connection, means.client_id)
+        page = await sync_states.page(connection, reached.cursor_athlete_id, MOST_PER_PAGE)
+    asks: list[NewAsk] = []
+    skipped = Counter(reached.skipped)
+    for begin in range(0, len(page), MOST_AT_A_STRETCH):
+        stretch = page[begin : begin + MOST_AT_A_STRETCH]
+        asks += _decide(stretch, occasion, means, proof, skipped)
+        await asyncio.sleep(0)
+    come = replace(
+        reached,
+        cursor_athlete_id=page[-1].athlete_id if page else reached.cursor_athlete_id,
+        considered_all=len(page) < MOST_PER_PAGE,
+        considered=reached.considered + len(page),
+        skipped=skipped,
+    )
+    async with means.database.transaction() as connection:
+        await runs.advance(connection, run, come, asks)
+    log.info("run.page_considered", athletes=len(page), to_sync=len(asks), cursor_athlete_id=come.cursor_athlete_id)
+
+
+def _decide(
+    stretch: Sequence[Athlete], occasion: Occasion, means: Means, proof: Proof, skipped: Counter[str]
+) -> list[NewAsk]:
+    """Ask the policy about each athlete; the asks are returned, the others counted in `skipped`."""
+    asks = []
+    for athlete in stretch:
+        try:
+            decision = should_sync(athlete, occasion, means.clock.now(), proof, means.policy)
+        except Exception:  # whatever is odd about one athlete is his alone
+            log.exception("athlete.not_considered", athlete_id=athlete.athlete_id)
+            skipped["not_considered"] += 1
+            continue
+        if isinstance(decision, Sync):
+            seconds = max(1, round(decision.lookback.total_seconds()))
+            asks.append(NewAsk(athlete.athlete_id, decision.why, decision.reason, seconds, float(decision.urgency)))
+        else:
+            skipped[decision.why] += 1
+    return asks
+
+
+async def _queue_slice(run: Run, means: Means, job: Callable[[Ask, datetime], NewJob], most: int) -> None:
+    """Queue jobs for the most urgent asks."""
+    now = means.clock.now()
+    async with means.database.transaction() as connection:
+        asks = await runs.hold_most_urgent(connection, run, most)
+        # Jobs are queued in the order of their keys and claimed in that of `run_at`, which so carries the urgency.
+        first_at = now - timedelta(microseconds=len(asks))
+        queued = [job(ask, first_at + timedelta(microseconds=place)) for place, ask in enumerate(asks)]
+        await jobs.enqueue(connection, queued)
+        keys = {ask.athlete_id: new.dedup_key for ask, new in zip(asks, queued, strict=True)}
+        await runs.mark_asked(connection, run, keys)
+    if asks:
+        means.on_queued()
+    else:
+        await asyncio.sleep(POLL_SECONDS)  # a look settles them at this moment
+
+
+async def _clear_stragglers(run: Run, means: Means) -> None:
+    async with means.database.transaction() as connection:
+        settled = await runs.settle_stragglers(connection, run, MOST_FAILURES)
+    if settled:
+        log.info("run.stragglers_settled", athletes=settled)

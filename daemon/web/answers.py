@@ -1,0 +1,49 @@
+"""Answers of the admin API: JSON, problems in the form of RFC 9457, and one for a database that is away."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import orjson
+import structlog
+from aiohttp import web
+
+from daemon.core.errors import Retryable
+
+log = structlog.get_logger()
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def answer(body: Mapping[str, Any], status: int = 200) -> web.Response:
+    """Return JSON; instants as ISO 8601 with a Z."""
+    return web.Response(
+        body=orjson.dumps(dict(body), option=orjson.OPT_UTC_Z), status=status, content_type="application/json"
+    )
+
+
+def problem(
+    status: int, title: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+) -> web.Response:
+    """Return what is wrong and what to do; https://www.rfc-editor.org/rfc/rfc9457."""
+    return web.json_response(
+        {"title": title, "status": status, "detail": detail, **more},
+        status=status,
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+def weathering(handler: Handler) -> Handler:
+    """Wrap a handler that asks the database: while it is away, the answer is 503."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Retryable as error:
+            log.warning("request.not_answered", path=request.path, reason=str(error))
+            detail = "it is down or restarting: try again in a few seconds"
+            return problem(503, "the database does not answer", detail, {"Retry-After": "5"})
+
+    return handle

@@ -1,0 +1,51 @@
+"""The scheduled jobs as an operator meets them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.flow.conftest import MakeHouse
+from tests.support.daemon import Daemon, eventually
+
+
+async def listed(daemon: Daemon, *arguments: str) -> list[dict[str, Any]]:
+    status, output, complaints = await daemon.command("scheduler", *arguments, "--json")
+    assert status == 0, complaints
+    rows: list[dict[str, Any]] = json.loads(output)
+    return rows
+
+
+async def test_a_run_asked_for_while_no_daemon_runs_begins_with_the_next_one(make_house: MakeHouse) -> None:
+    daemon = await make_house(started=False, schedule__timezone='"Europe/Zurich"')
+    status, _, complaints = await daemon.command("scheduler", "run", "yearly_review")
+    assert status == 2
+    assert "the jobs are ingestion_tick, background_sync" in complaints
+
+    status, output, _ = await daemon.command("scheduler", "run", "resting_hr")
+    assert status == 0
+    assert "run 1 of resting_hr is asked for" in output
+    status, _, complaints = await daemon.command("scheduler", "run", "resting_hr")
+    assert status == 1
+    assert "resting_hr is already running: run 1 is about to begin" in complaints
+
+    await daemon.start()
+
+    async def has_ended() -> bool:
+        return bool(await daemon.value("SELECT finished_at IS NOT NULL FROM scheduler_runs"))
+
+    await eventually(has_ended)
+    jobs = {row["job"]: row for row in await listed(daemon, "jobs")}
+    assert len(jobs) == 7
+    assert all(row["due_at"] for row in jobs.values())
+    assert jobs["resting_hr"]["last_run"]["trigger"] == "manual"
+    assert jobs["daily_sync"]["timezone"] == "Europe/Zurich"
+    (run,) = await listed(daemon, "runs", "--job", "resting_hr")
+    assert run["result"].startswith("nothing was done")
+    for command in ("jobs", "runs"):
+        status, output, complaints = await daemon.command("scheduler", command)
+        assert status == 0, complaints
+        assert "finished: nothing was done" in " ".join(output.split())
+    _, health = await daemon.get("/health")
+    (check,) = [check for check in health["checks"] if check["name"] == "timers"]
+    assert (check["status"], check["value"]) == ("ok", "7 timers, none late")
