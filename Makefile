@@ -7,11 +7,14 @@ READY  := $(VENV)/.ready
 # Compiled modules halve the start of every process, of which the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check format lock clean
+SOAK_MINUTES ?= 10
+
+.PHONY: help demo test soak check format lock clean
 
 help:
 	@echo "make demo    a sandbox Strava, a database and the daemon: watch activities become load"
 	@echo "make test    the whole test suite"
+	@echo "make soak    simulated months of quota, new ones for SOAK_MINUTES=10; stops at the first bad one"
 	@echo "make check   ruff, mypy --strict, import-linter, every query prepared"
 	@echo "make format  let ruff format the code"
 	@echo "make lock    pin the newest allowed versions again"
@@ -22,6 +25,9 @@ demo: $(READY)
 # More workers than the smallest machine has cores, and idle ones help out: most tests wait for other processes.
 test: $(READY)
 	$(BIN)/python -m pytest -n 5 --dist worksteal
+
+soak: $(READY)
+	@$(BIN)/python -m tests.simulation.quota_month --soak-minutes $(SOAK_MINUTES)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -155,9 +155,8 @@ class Gate:
         return _Shut(self._clock.elapsed_seconds() + seconds, wait)
 
     def _refusal(self, ask: quota.Ask, wait: quota.Wait, now: datetime) -> QuotaSpent:
-        """Shut the lane and those below; what is spent or inactive is so for all."""
-        everyone = wait.spent or wait.inactive
-        for lane in LANES if everyone else LANES[LANES.index(ask.lane) :]:
+        """Shut the lane; what is spent or inactive is so for all. A lane below may have its share left."""
+        for lane in LANES if wait.spent or wait.inactive else (ask.lane,):
             self._shut[lane] = self._until(wait, now)
         return AppInactive(wait.reason, wait.until) if wait.inactive else QuotaSpent(wait.reason, wait.until)
 

@@ -250,6 +250,20 @@ async def test_a_refusal_says_until_when_and_shuts_every_lane_for_so_long(
     assert one.shut_reason() is None
 
 
+async def test_live_work_that_must_leave_a_share_to_others_does_not_shut_their_lanes(
+    database: Database, connection: Connection
+) -> None:
+    await learned(connection, limits(300))
+    one = gate(database, Lengths(10**9, 10**9))  # both end in 2033
+    with pytest.raises(QuotaSpent, match="kept"):
+        while True:
+            await take(one, 1, Lane.LIVE)
+
+    assert Lane.LIVE not in one.open_lanes()
+    assert Lane.SCHEDULED in one.open_lanes()
+    await take(one, 1, Lane.SCHEDULED)
+
+
 async def test_a_window_that_turns_opens_the_lanes_again(database: Database, connection: Connection) -> None:
     await learned(connection, limits(4))
     one = gate(database, Lengths(1, 10**9))
@@ -350,6 +364,7 @@ async def test_what_is_kept_for_live_work_shuts_the_lanes_below_and_leaves_live_
 async def test_a_quarter_that_has_ended_goes_into_the_history_once_with_its_lanes(
     arguments: dict[str, Any], database: Database, connection: Connection
 ) -> None:
+    await learned(connection, limits(10**5, 10**6))  # more than two doors can take in a moment
     async with Database(arguments, pool_size=1) as other:
         doors = [gate(database, Lengths(2, 10**9)), gate(other, Lengths(2, 10**9))]
         await take(doors[0], 2, Lane.BACKFILL)

@@ -54,9 +54,7 @@ def admit(
         if now < ledger.inactive_until:
             return Wait(ledger.inactive_until, "Strava says that the app is inactive", inactive=True)
         ledger = replace(ledger, inactive_until=now + PROBE_EVERY)  # this one is the probe
-    wait = (
-        _spent(ledger, ask, now, lengths) or _kept(ledger, ask, now, lengths, demand) or _untold(ledger, ask, now)
-    )
+    wait = _spent(ledger, ask, now, lengths) or _kept(ledger, ask, now, lengths, demand)
     if wait is not None:
         return wait
     if not ledger.limits_learned:
@@ -89,7 +87,7 @@ def _kept(ledger: Ledger, ask: Ask, now: datetime, lengths: Lengths, demand: Dem
     if ask.count > room - in_quarter.count:
         until = _thawed_at(in_quarter, room, ask, now)
         return Wait(until, "the rest of this quarter is kept for what comes before it")
-    return None
+    return _untold(ledger, ask, now, room - in_quarter.count, day_room - in_day.count)
 
 
 def _thawed_at(kept: Kept, room: int, ask: Ask, now: datetime) -> datetime:
@@ -99,22 +97,19 @@ def _thawed_at(kept: Kept, room: int, ask: Ask, now: datetime) -> datetime:
     return now + max(share * (kept.melted_at - now), timedelta(milliseconds=50))
 
 
-def _untold(ledger: Ledger, ask: Ask, now: datetime) -> Wait | None:
-    """Near the end of a window wait for the answers on their way: they tell ours from others', to the last permit.
+def _untold(ledger: Ledger, ask: Ask, now: datetime, left_in_quarter: int, left_in_day: int) -> Wait | None:
+    """Near the end of what a lane may have wait for the answers on their way: they tell ours from others'.
 
     A reading may count silent requests of ours (streams) that it cannot be known to contain; they look like
-    somebody else's until a later reading. Spending the rest in a hurry would leave no later reading.
+    somebody else's until a later reading. Spending the rest in a hurry would leave no later reading, and live work
+    would find the room taken by nobody.
     """
     if ask.lane is Lane.LIVE or ledger.offset_at is None or now >= ledger.offset_at + ANSWER_WITHIN:
         return None
-    limits = ledger.limits
-    for window, overall_limit, read_limit in (
-        (ledger.quarter, limits.overall_quarter, limits.read_quarter),
-        (ledger.day, limits.overall_day, limits.read_day),
-    ):
+    for window, left in ((ledger.quarter, left_in_quarter), (ledger.day, left_in_day)):
         others = max(window.others(window.overall_usage), window.others(window.read_usage))
-        is_near = window.room(overall_limit, read_limit) < ask.count + COLD_STEP + window.unanswered
-        if others > 0 and window.unanswered > 0 and is_near:
+        may_mislead = others > 0 or ledger.day.silent > 0
+        if may_mislead and window.unanswered > 0 and left < ask.count + COLD_STEP + window.unanswered:
             return Wait(ledger.offset_at + ANSWER_WITHIN, "answers on their way will tell how much is left")
     return None
 

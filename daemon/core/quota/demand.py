@@ -26,12 +26,20 @@ _MONDAY: Final = 4 * 24 * HOUR_SECONDS  # the epoch was a Thursday: the first Mo
 
 WEEKLY_WEIGHT: Final = 0.7  # what a week ago tells, against this one
 TYPICAL_SECONDS: Final = HOUR_SECONDS  # how much the hours of the whole week count beside this hour's own past
+TYPICAL_CALLS: Final = 4.0  # but no more than two steps' worth: hours of a week differ by as much as they have
 UNKNOWN_SECONDS: Final = 24 * HOUR_SECONDS  # how long nothing is known: the guess weighs as much as a day of facts
 UNKNOWN_LIVE_SHARE: Final = 0.1  # of the day's limit: what we guess live traffic needs
-# A look takes two calls, so calls come in pairs: their variance is twice their mean. Two standard deviations.
-SAFETY: Final = 2.0
+# A look takes two calls, so calls come in pairs: their variance is twice their mean. Three standard deviations,
+# and a quarter more, since no two Sundays are alike. It melts like the rest, so being generous loses nothing.
+SAFETY: Final = 3.0
 CALLS_AT_ONCE: Final = 2.0
-MELTED_SHARE: Final = 1 / 30  # of a quarter, before its end: 30 s, in which the rest is used
+VARIES_BY: Final = 0.25
+MELTED_SHARE: Final = 1 / 30  # of a quarter, before a window's end: 30 s, in which the rest is used
+# A quarter may end with room in it if the later ones can take what the day has left, even if each keeps so much.
+SPARE_SHARE: Final = 0.25
+LAST_CALLS: Final = 4  # then this much is kept for a late webhook until the very end,
+UNLIKELY_CALLS: Final = 0.1  # unless hardly any is to be expected
+
 Rates: TypeAlias = tuple[float, ...]  # calls a second for each of LANES
 
 # What nobody else can take, of every window. Live has no share: it has the reserve. Backfill has what is left.
@@ -93,11 +101,12 @@ def learned(past: Iterable[PastHour], now: datetime, limits: Limits, lengths: Le
         (calls + UNKNOWN_SECONDS * rate) / (all_seconds + UNKNOWN_SECONDS)
         for calls, rate in zip(all_calls, guess, strict=True)
     ]
+    weights = [min(TYPICAL_SECONDS, TYPICAL_CALLS / rate) if rate > 0 else TYPICAL_SECONDS for rate in typical]
     return Demand(
         rates=tuple(
             tuple(
-                (calls + TYPICAL_SECONDS * rate) / (known + TYPICAL_SECONDS)
-                for calls, rate in zip(slot, typical, strict=True)
+                (calls + weight * rate) / (known + weight)
+                for calls, rate, weight in zip(slot, typical, weights, strict=True)
             )
             for slot, known in zip(sums, seconds, strict=True)
         )
@@ -118,24 +127,40 @@ def kept_from(
     """Return what a lane that asks for `count` must leave to others in this quarter, and in this day."""
     _, high = offset_bounds(ledger, now, lengths)  # rather too late than too early: it must melt in time
     strava_seconds, quarter_seconds = now.timestamp() + high, lengths.quarter_seconds
+    melted_seconds = MELTED_SHARE * quarter_seconds
+    limits = ledger.limits
 
-    def kept(window: Window, limit: int, length_seconds: int, melted_seconds: float) -> Kept:
-        seconds = max(0.0, (window.index + 1) * length_seconds - melted_seconds - strava_seconds)
+    def kept(window: Window, limit: int, length_seconds: int, *, melts: bool) -> Kept:
+        ends = (window.index + 1) * length_seconds - strava_seconds
+        # What does not melt is kept until the turn is sure.
+        seconds = max(0.0, ends - melted_seconds) if melts else max(0.0, ends) + melted_seconds
         share_left = limit * min(1.0, seconds / length_seconds)
         kept = {other: demand.shares[other] * share_left for other in LANES if other is not lane}
+        needs = 0.0
         if window.by_lane[LANES.index(lane)] + count > demand.shares[lane] * limit:
             for other in LANES[: LANES.index(lane)]:
-                kept[other] = max(kept[other], _need(demand.expected(other, strava_seconds, seconds)))
-        # More than a quarter allows cannot be needed in it, and would be left over at the end of a day.
-        calls = min(sum(kept.values()), ledger.limits.quarter * seconds / quarter_seconds)
+                need = _need(demand.expected(other, strava_seconds, seconds))
+                needs, kept[other] = needs + need, max(kept[other], need)
+        calls = sum(kept.values())
+        if melts:  # more than a quarter allows cannot be needed in it, and would be left over at the end of a day
+            calls = min(calls, limits.quarter * seconds / quarter_seconds)
+        elif needs > UNLIKELY_CALLS:
+            calls = max(calls, min(LAST_CALLS, SPARE_SHARE * limit))
         return Kept(math.floor(calls), now + timedelta(seconds=seconds))
 
     return (
-        kept(ledger.quarter, ledger.limits.quarter, quarter_seconds, MELTED_SHARE * quarter_seconds),
-        # The last quarter of a day is long enough to use what is left of the day.
-        kept(ledger.day, ledger.limits.day, lengths.day_seconds, quarter_seconds),
+        kept(ledger.quarter, limits.quarter, quarter_seconds, melts=not _day_binds(ledger, lengths)),
+        kept(ledger.day, limits.day, lengths.day_seconds, melts=True),
     )
 
 
+def _day_binds(ledger: Ledger, lengths: Lengths) -> bool:
+    """Tell whether the day's rest will all be used by its later quarters, so that this one need not be filled."""
+    ends = (ledger.day.index + 1) * lengths.day_seconds
+    quarters_left = ends // lengths.quarter_seconds - ledger.quarter.index - 1
+    room = ledger.day.room(ledger.limits.overall_day, ledger.limits.read_day)
+    return room <= (1.0 - SPARE_SHARE) * quarters_left * ledger.limits.quarter
+
+
 def _need(calls: float) -> float:
-    return calls + SAFETY * math.sqrt(CALLS_AT_ONCE * calls)
+    return (1.0 + VARIES_BY) * calls + SAFETY * math.sqrt(CALLS_AT_ONCE * calls)

@@ -180,11 +180,11 @@ def roll(ledger: Ledger, now: datetime, lengths: Lengths) -> Ledger:
     """Turn each window that has ended for sure."""
     low, _ = offset_bounds(ledger, now, lengths)
     strava_seconds = now.timestamp() + low
-    return replace(
-        ledger,
-        quarter=_turned(ledger.quarter, int(strava_seconds // lengths.quarter_seconds)),
-        day=_turned(ledger.day, int(strava_seconds // lengths.day_seconds)),
-    )
+    quarter = _turned(ledger.quarter, int(strava_seconds // lengths.quarter_seconds))
+    day = _turned(ledger.day, int(strava_seconds // lengths.day_seconds))
+    if quarter is ledger.quarter and day is ledger.day:
+        return ledger  # nearly always
+    return replace(ledger, quarter=quarter, day=day)
 
 
 def _turned(window: Window, index: int) -> Window:
