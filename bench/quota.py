@@ -37,16 +37,14 @@ from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
 
-QUARTER_SECONDS = 12  # the shortest that the daemon's settings allow
 QUARTERS_A_DAY = 2  # in the scenario where the day binds
-QUARTER_LIMIT, LOWERED, DAY_LIMIT = 240, 160, 360
 PLENTY = 10**6
 TOTAL_PER_SECOND, LEAST_PER_SECOND = 40.0, 10.0  # the pace of all processes, and of one: 10 is the daemon's default
 LIVE_PER_SECOND = 3.0  # of all processes
 ACTIVITIES, ACTIVITY_SECONDS = 10, 60
 LOOK_SECONDS = 0.04
 LOOK_BEFORE_TURN_SECONDS = 0.35
-LONGEST_SECONDS, QUICK_LONGEST_SECONDS = 480, 59
+LONGEST_SECONDS, QUICK_LONGEST_SECONDS = 780, 59
 FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "error_500", "rate": 0.04},
     {"kind": "error_503", "rate": 0.03},
@@ -56,6 +54,27 @@ FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "lost_answer", "rate": 0.03},
     {"kind": "delay", "rate": 0.08, "seconds": 1.5},
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How short the windows are: what takes seconds however long they are (a turn, a lost answer) weighs more."""
+
+    quarter_seconds: int
+    quarter_limit: int
+
+    @property
+    def lowered(self) -> int:
+        """Return the limit while it is lowered."""
+        return self.quarter_limit * 2 // 3
+
+    @property
+    def day_limit(self) -> int:
+        """Return the limit of a day, which binds in its second quarter."""
+        return self.quarter_limit * 3 // 2
+
+
+FULL, SHORT = Scale(45, 600), Scale(12, 240)  # 12 s: the shortest that the daemon's settings allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +94,9 @@ TROUBLES = (
     Trouble(2, 0.3, "kill"),
     Trouble(2, 0.6, "kill"),
     Trouble(3, 0.3, "foreign", 60),
-    Trouble(3, 0.8, "foreign", QUARTER_LIMIT),
-    Trouble(4, 0.3, "limit", LOWERED),
-    Trouble(5, 0.3, "limit", QUARTER_LIMIT),
+    Trouble(3, 0.8, "foreign", FULL.quarter_limit),
+    Trouble(4, 0.3, "limit", FULL.lowered),
+    Trouble(5, 0.3, "limit", FULL.quarter_limit),
     Trouble(5, 0.6, "kill"),
 )
 DAY_TROUBLES = (Trouble(0, 0.5, "kill"), Trouble(2, 0.5, "kill"), Trouble(3, 0.2, "kill"))
@@ -98,22 +117,28 @@ class Case:
     troubles: tuple[Trouble, ...] = TROUBLES
     day_binds: bool = False
     clock_offset: float = 0.0  # of the sandbox's clock, ours alone has to find out
+    scale: Scale = FULL
 
     @property
     def day_seconds(self) -> int:
         """Return the length of the long window."""
-        return QUARTERS_A_DAY * QUARTER_SECONDS if self.day_binds else 86_400
+        return QUARTERS_A_DAY * self.scale.quarter_seconds if self.day_binds else 86_400
 
 
-# One after another what is timed; the others, which nobody times, together.
+# Ours first, then the others, each beside its like: nobody waits for windows alone.
 ALL = (
-    (Case(OURS, 1),),
-    (Case(OURS, 3, clock_offset=1.5),),
-    (Case(OURS, 8, clock_offset=-1.5),),
-    tuple(Case(name, 3, 4, DAY_TROUBLES, day_binds=True) for name in (OURS, STRAVALIB, BUCKET)),
-    tuple(Case(name, processes) for name in (STRAVALIB, BUCKET) for processes in (1, 3, 8)),
+    (
+        Case(OURS, 1),
+        Case(OURS, 3, clock_offset=1.5),
+        Case(OURS, 8, clock_offset=-1.5),
+        Case(OURS, 3, 4, DAY_TROUBLES, day_binds=True),
+    ),
+    (
+        *(Case(name, 3, 4, DAY_TROUBLES, day_binds=True) for name in (STRAVALIB, BUCKET)),
+        *(Case(name, processes) for name in (STRAVALIB, BUCKET) for processes in (1, 3, 8)),
+    ),
 )
-QUICK = (tuple(Case(name, 2, 2, QUICK_TROUBLES) for name in (OURS, STRAVALIB, BUCKET)),)
+QUICK = (tuple(Case(name, 2, 2, QUICK_TROUBLES, scale=SHORT) for name in (OURS, STRAVALIB, BUCKET)),)
 
 
 class Play:
@@ -145,12 +170,12 @@ class Play:
 
     def _flags(self) -> dict[str, object]:
         """Have the read meter bind in the quarter and, where the day binds, the overall meter in the day."""
-        case = self._case
+        case, limit = self._case, self._case.scale.quarter_limit
         return {
             "athletes": 1, "history-days": 0, "clock-offset": case.clock_offset,
-            "quarter-seconds": QUARTER_SECONDS, "day-seconds": case.day_seconds,
-            "read-limits": f"{QUARTER_LIMIT},{PLENTY}",
-            "overall-limits": f"{2 * QUARTER_LIMIT},{DAY_LIMIT if case.day_binds else PLENTY}",
+            "quarter-seconds": case.scale.quarter_seconds, "day-seconds": case.day_seconds,
+            "read-limits": f"{limit},{PLENTY}",
+            "overall-limits": f"{2 * limit},{case.scale.day_limit if case.day_binds else PLENTY}",
         }  # fmt: skip
 
     async def _plan(self, sandbox: Sandbox) -> Plan:
@@ -167,9 +192,9 @@ class Play:
             activity_ids=[one["id"] for one in made],
             database=self._arguments,
             client_id=self._client_id,
-            quarter_seconds=QUARTER_SECONDS,
+            quarter_seconds=case.scale.quarter_seconds,
             day_seconds=case.day_seconds,
-            quarter_limit=QUARTER_LIMIT,
+            quarter_limit=case.scale.quarter_limit,
             requests_per_second=max(LEAST_PER_SECOND, TOTAL_PER_SECOND / case.processes),
             side_by_side=8,
             live_per_second=LIVE_PER_SECOND / case.processes,
@@ -181,7 +206,7 @@ class Play:
         return time.time() + self._case.clock_offset
 
     def _next_start(self) -> int:
-        length = self._case.day_seconds if self._case.day_binds else QUARTER_SECONDS
+        length = self._case.day_seconds if self._case.day_binds else self._case.scale.quarter_seconds
         return math.ceil(self._now() / length) * length
 
     async def _until(self, instant: float) -> None:
@@ -191,17 +216,17 @@ class Play:
         self, sandbox: Sandbox, callers: Callers, first: int, progress: Progress, bar: TaskID
     ) -> list[Played]:
         """Cause the troubles when they are due, and note what only we know of each window."""
-        case, limit = self._case, QUARTER_LIMIT
+        case, limit, length = self._case, self._case.scale.quarter_limit, self._case.scale.quarter_seconds
         windows: list[Played] = []
         for number in range(case.windows):
-            starts_at = first + number * QUARTER_SECONDS
-            window = Played(starts_at, starts_at + QUARTER_SECONDS, limit, limit)
+            starts_at = first + number * length
+            window = Played(starts_at, starts_at + length, limit, limit)
             windows.append(window)
             due = [trouble for trouble in case.troubles if trouble.window == number]
             while self._now() < window.ends_at - LOOK_BEFORE_TURN_SECONDS:
                 progress.update(bar, completed=self._now() - first)
                 share = await self._share_used(sandbox, window)
-                late = self._now() > starts_at + 0.7 * QUARTER_SECONDS
+                late = self._now() > starts_at + 0.7 * length
                 while due and callers.living and (late or share >= due[0].at_share):
                     await self._cause(due.pop(0), sandbox, callers, window)
                 limit = window.limit_after
@@ -212,7 +237,8 @@ class Play:
 
     async def _share_used(self, sandbox: Sandbox, window: Played) -> float:
         quarter = (await sandbox.control("GET", "/counts"))["meters"]["read"]["quarter"]
-        return quarter["counted"] / QUARTER_LIMIT if quarter["starts_at"] == window.starts_at else 0.0
+        counted = quarter["counted"] if quarter["starts_at"] == window.starts_at else 0
+        return float(counted / self._case.scale.quarter_limit)
 
     async def _cause(self, trouble: Trouble, sandbox: Sandbox, callers: Callers, window: Played) -> None:
         match trouble.what:
@@ -240,7 +266,7 @@ class Play:
             entry = await ledgers.read(connection, self._client_id)
         assert entry is not None
         quarter = entry.ledger.quarter
-        return quarter.charged if quarter.index == window.starts_at // QUARTER_SECONDS else None
+        return quarter.charged if quarter.index == window.starts_at // self._case.scale.quarter_seconds else None
 
 
 async def measured(batches: Sequence[Sequence[Case]], progress: Progress) -> list[Judged]:
@@ -257,7 +283,7 @@ async def measured(batches: Sequence[Sequence[Case]], progress: Progress) -> lis
         for batch in batches:
             others = f" and {len(batch) - 1} others" if batch[1:] else ""
             name = f"{batch[0].limiter} × {batch[0].processes}{others}"
-            bar = progress.add_task(name, total=batch[0].windows * QUARTER_SECONDS)
+            bar = progress.add_task(name, total=batch[0].windows * batch[0].scale.quarter_seconds)
             plays = [Play(case, database, arguments, next(numbers)) for case in batch]
             async with asyncio.TaskGroup() as group:
                 playing = [group.create_task(play.run(progress, bar)) for play in plays]

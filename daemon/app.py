@@ -29,6 +29,7 @@ from daemon.loops.inbox import Budget, Folding, Inbox
 from daemon.loops.occasions import Means
 from daemon.loops.pulse import Pulse
 from daemon.loops.receiver import Receiver
+from daemon.loops.staleness import FleetStaleness
 from daemon.loops.subscription import Keeper
 from daemon.loops.supervisor import Supervisor
 from daemon.loops.sweeper import Retention, Sweeper
@@ -110,10 +111,12 @@ def _rooms(settings: Settings, database: Database, session: ClientSession, calcu
 
 async def _start_pulse(loops: Supervisor, settings: Settings, rooms: Rooms) -> Pulse:
     """Measure how everything does, before anything else may do badly."""
-    lengths = window_lengths(settings)
-    pulse = Pulse(rooms.database, settings.strava.client_id, lengths, rooms.gate.shut_reason, rooms.clock)
+    client_id, lengths = settings.strava.client_id, window_lengths(settings)
+    fleet = FleetStaleness(rooms.database, client_id, rooms.clock)
+    pulse = Pulse(rooms.database, client_id, lengths, rooms.gate.shut_reason, fleet, rooms.clock)
     await pulse.beat()
     loops.start("pulse", pulse.run())
+    loops.start("staleness", fleet.run())
     return pulse
 
 
@@ -131,7 +134,8 @@ async def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, wor
     database, clock, kept = rooms.database, rooms.clock, settings.retention
     async with database.transaction() as connection:  # who came while nobody ran, and steps that died
         await backfill.begin_all(connection, settings.backfill.days, clock.now())
-    means = Means(database, settings.strava.client_id, Policy(settings.sync.policy), clock, worker.wake)
+    lengths, policy = window_lengths(settings), Policy(settings.sync.policy)
+    means = Means(database, settings.strava.client_id, lengths, policy, clock, worker.wake)
     timers = Timers(means, ZoneInfo(settings.schedule.timezone), settings.jobs.lease_seconds)
     loops.start("timers", timers.run())
     retention = Retention(

@@ -13,6 +13,7 @@ from daemon.cli import (
     athletes,
     backfill,
     demo,
+    explain,
     jobs,
     quota,
     scheduler,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 config_commands = typer.Typer(no_args_is_help=True, help="The settings.")
 key_commands = typer.Typer(no_args_is_help=True, help="The keys that tokens are encrypted with.")
+athletes.commands.command("explain")(explain.explain_athlete)
 app.add_typer(athletes.commands, name="athletes")
 app.add_typer(activities.commands, name="activities")
 app.add_typer(jobs.commands, name="jobs")

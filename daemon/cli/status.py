@@ -15,6 +15,7 @@ from daemon.core import quota
 from daemon.core.admission import Lane
 from daemon.core.health import Verdict
 from daemon.loops.pulse import Pulse
+from daemon.loops.staleness import FleetStaleness
 from daemon.store import activities, athletes, jobs, ledgers
 from daemon.store.opening import Opened, window_lengths
 from daemon.web.health import as_json as check_as_json
@@ -40,7 +41,9 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
         entry = await ledgers.read(connection, settings.strava.client_id)
         assert entry is not None  # opening the database made it
         shut = quota.shut_until(entry.ledger, quota.Ask(Lane.LIVE, 1), entry.read_at, lengths)
-        pulse = Pulse(opened.database, settings.strava.client_id, lengths, lambda: shut, clock)
+        fleet = FleetStaleness(opened.database, settings.strava.client_id, clock)
+        await fleet.measure()
+        pulse = Pulse(opened.database, settings.strava.client_id, lengths, lambda: shut, fleet, clock)
         await pulse.beat()
         assert pulse.health is not None
         return {

@@ -306,7 +306,7 @@ def doubt(athlete: Athlete, now: datetime, proof: Proof) -> Doubt | None:
         is_unaudited = athlete.audited_at is None or athlete.audited_at <= missed_at
         is_unheard = athlete.event_at is None or athlete.event_at <= missed_at
         if is_unaudited or (is_unheard and now - missed_at < MISSED_FOR):
-            causes.append(("missed", f"an event of his was lost {_since(missed_at, now)}", None))
+            causes.append(("missed", f"an event of his was found lost {_since(missed_at, now)}", missed_at))
     if not causes:
         return None
     since = min(seen_at if lost_at is None else max(seen_at, lost_at) for _, _, lost_at in causes)
@@ -366,7 +366,12 @@ class Staleness:
 
 def fleet_staleness(athletes: Iterable[Athlete], now: datetime, proof: Proof) -> Staleness:
     """Sum up a fleet for the health report; nobody counts as fresh."""
-    spans = sorted(_blind_for(athlete, now, proof) for athlete in athletes)
+    return summed_up(blind_for(athlete, now, proof) for athlete in athletes)
+
+
+def summed_up(blind_for: Iterable[timedelta]) -> Staleness:
+    """Sum up for how long the news of each athlete of a fleet may be unseen."""
+    spans = sorted(blind_for)
     if not spans:
         return Staleness(0, *(timedelta(0),) * 3, 0, 0)
     last = len(spans) - 1
@@ -380,6 +385,7 @@ def fleet_staleness(athletes: Iterable[Athlete], now: datetime, proof: Proof) ->
     )
 
 
-def _blind_for(athlete: Athlete, now: datetime, proof: Proof) -> timedelta:
+def blind_for(athlete: Athlete, now: datetime, proof: Proof) -> timedelta:
+    """Return for how long an athlete's news may be unseen by now."""
     doubted = doubt(athlete, now, proof)
     return timedelta(0) if doubted is None else max(timedelta(0), now - doubted.since)

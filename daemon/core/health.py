@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from daemon.core.freshness import BLIND_AT_MOST, Staleness
 from daemon.core.quota import MeterUsage, Wait
 from daemon.core.subscription import State
 
@@ -57,6 +58,7 @@ class Measured:
     subscription_detail: str | None = None
     subscription_verified_at: datetime | None = None
     timers: tuple[TimerState, ...] = ()
+    staleness: Staleness | None = None
     loop_lag_seconds: float = 0.0
     quota: tuple[MeterUsage, ...] = ()
     shut: Wait | None = None
@@ -88,6 +90,7 @@ def judge(measured: Measured, before: Mapping[str, Check]) -> tuple[Check, ...]:
             _quota(measured),
             _subscription(measured),
             _authorizations(measured),
+            _freshness(measured),
         )
     checks += (_loop(measured),)
     return tuple(_with_since(check, before.get(check.name), measured.measured_at) for check in checks)
@@ -292,6 +295,29 @@ def _authorizations(measured: Measured) -> Check:
         "0",
         "`domestique athletes list` names them; ask them to connect again, their jobs wait",
     )
+
+
+def _freshness(measured: Measured) -> Check:
+    found, hours = measured.staleness, BLIND_AT_MOST.total_seconds() / 3600
+    threshold = f"nobody unseen for more than {hours:.0f} h"
+    if found is None or found.athletes == 0:
+        value = "not measured yet" if found is None else "nobody is connected"
+        return _check("freshness", measured, None, value, threshold, "")
+    bad = Verdict.FAILING if found.median > BLIND_AT_MOST else Verdict.WARNING if found.blind else None
+    value = (
+        f"{found.blind} of {found.athletes} athletes unseen for more than {hours:.0f} h; webhooks are proven for"
+        f" {found.proven}, of the others' news half may be unseen for {_hours(found.median)}, 5 % for"
+        f" {_hours(found.p95)}, the longest for {_hours(found.longest)}"
+    )
+    advice = (
+        "`domestique scheduler runs` shows what holds the looks up, `domestique quota` whether calls are short;"
+        " proof that webhooks arrive saves most of them: set strava.callback_url"
+    )
+    return _check("freshness", measured, bad, value, threshold, advice)
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:.1f} h"
 
 
 def _loop(measured: Measured) -> Check:

@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from daemon.core.habits import Habit, Pattern, unseen
+from daemon.core.habits import ANYWHERE, HOURS, Habit, Pattern, unseen
 
-# So many events expected and none come: by chance once in millions, and still rare on a day with half the usual.
-UNLIKELY_SILENCE: Final = 16.0
+# So many events expected and none come: by chance never, and rarely where a day brings half the usual.
+UNLIKELY_SILENCE: Final = 20.0
+# Shorter ones are never judged: events come in bunches, and Strava repeats what got no answer.
+SHORTEST_SILENCE: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,22 @@ def hearing(
 ) -> Hearing:
     """Judge the silences since the receiver came up: between events, in order of time, and from the last until now.
 
-    Events that follow another within a minute may be left out, but not the last one before the span looked at. `anybody` is habits.everybody of so many `athletes`.
+    Events that follow another within a minute may be left out, but not the last one before the span looked at.
+    `anybody` is habits.everybody of so many `athletes`.
     """
     instants = [up_since, *(at for at in event_ats if at > up_since)]
 
-    shortest = timedelta(hours=UNLIKELY_SILENCE / max(1e-9, athletes * max(anybody, default=0.0)))
+    # What was smeared over the whole week would be expected in the dead of the night as well.
+    anywhere = ANYWHERE * sum(anybody) / HOURS
+    mean = tuple(max(0.0, hourly - anywhere) for hourly in anybody)
+    at_the_busiest = timedelta(hours=UNLIKELY_SILENCE / max(1e-6, athletes * max(mean, default=0.0)))
+    shortest = max(SHORTEST_SILENCE, at_the_busiest)
 
     def is_unlikely(began_at: datetime, ended_at: datetime) -> bool:
-        if ended_at - began_at < shortest:  # not even at the busiest hour
+        if ended_at - began_at < shortest:
             return False
-        mean = Habit((), None, ended_at, anybody)
-        return athletes * unseen(mean, began_at, ended_at).activities >= UNLIKELY_SILENCE
+        habit = Habit((), None, ended_at, mean)
+        return athletes * unseen(habit, began_at, ended_at).activities >= UNLIKELY_SILENCE
 
     silent_since = instants[-1] if is_unlikely(instants[-1], now) else None
     for began_at, ended_at in reversed([*pairwise(instants)]):

@@ -19,10 +19,11 @@ LARGEST_STEP_BACK: Final = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Events could come in from `up_since` to `stamped_at`, and a little longer."""
+    """Events could come in from `up_since` to `stamped_at`, and a little longer; before it, not since `down_at`."""
 
     up_since: datetime
     stamped_at: datetime
+    down_at: datetime | None = None
 
 
 def is_broken(stamped_at: datetime, now: datetime) -> bool:
@@ -36,8 +37,9 @@ def stamped(run: Run | None, now: datetime, silent_seconds: float | None) -> Run
     `silent_seconds` is how long nobody has stamped by a clock that cannot be set; None where only the other clock
     can tell, because another daemon stamped last. It catches a gap that a clock set back would hide.
     """
-    if run is None or is_broken(run.stamped_at, now):
+    if run is None:
         return Run(now, now)
-    if silent_seconds is not None and silent_seconds > LONGEST_GAP.total_seconds():
-        return Run(now, now)
-    return Run(run.up_since, max(run.stamped_at, now))
+    is_silent = silent_seconds is not None and silent_seconds > LONGEST_GAP.total_seconds()
+    if is_silent or is_broken(run.stamped_at, now):
+        return Run(now, now, min(run.stamped_at, now))
+    return Run(run.up_since, max(run.stamped_at, now), run.down_at)

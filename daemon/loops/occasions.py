@@ -20,11 +20,26 @@ from typing import Final
 import structlog
 
 from daemon.clock import Clock
+from daemon.core import quota
 from daemon.core.admission import Lane
-from daemon.core.freshness import Athlete, Occasion, Policy, Proof, Sync, should_sync
+from daemon.core.errors import Retryable
+from daemon.core.freshness import (
+    PASSED,
+    STALE_URGENCY,
+    Affordable,
+    Athlete,
+    Occasion,
+    Policy,
+    Proof,
+    Sync,
+    affordable,
+    doubt,
+    should_sync,
+)
 from daemon.jobs import backfill, sync_athlete, walk_history
-from daemon.store import jobs, receivers, runs, sync_states
-from daemon.store.database import Database
+from daemon.limiter.gate import read_demand
+from daemon.store import jobs, ledgers, receivers, runs, sync_states
+from daemon.store.database import Connection, Database
 from daemon.store.jobs import NewJob
 from daemon.store.runs import Ask, NewAsk, Progress, Run
 
@@ -38,6 +53,9 @@ MOST_PER_SLICE: Final = 100
 POLL_SECONDS: Final = 1.0
 STRAGGLERS_EVERY_SECONDS: Final = 15.0
 MOST_FAILURES: Final = 3  # of one look, before its run goes on without it
+PROOF_SECONDS: Final = 60.0  # how old the proof may be that athletes are judged by
+SAMPLED_PER_PAGE: Final = 50
+SPAN: Final = timedelta(minutes=30)  # until the next occasion
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class Means:
 
     database: Database
     client_id: int
+    lengths: quota.Lengths
     policy: Policy
     clock: Clock
     on_queued: Callable[[], None]
@@ -95,18 +114,81 @@ OCCASIONS: Final[Mapping[str, Callable[[Run, Means], Awaitable[str]]]] = {
 }
 
 
+class Budget:
+    """What a run may spend on looks, and the proof that it judges by; both are read anew as time goes by.
+
+    Where the day's calls cannot keep everybody fresh, the most urgent go first, less urgent looks are passed over,
+    and what is left is spread over the day. The fixed policy knows no such thing.
+    """
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._proof: tuple[float, Proof] | None = None
+        self._allowed: tuple[float, Affordable] | None = None
+        self._sampled = self._doubted = 0
+
+    async def proof(self, connection: Connection) -> Proof:
+        """Return what vouches for webhooks, a minute old at most."""
+        now = self._means.clock.elapsed_seconds()
+        if self._proof is None or now - self._proof[0] > PROOF_SECONDS:
+            self._proof = (now, await receivers.proof(connection, self._means.client_id))
+        return self._proof[1]
+
+    def sample(self, page: Sequence[Athlete], proof: Proof) -> None:
+        """Count for how many of some athletes nothing vouches: they have to be looked at every few hours."""
+        some = page[:: max(1, len(page) // SAMPLED_PER_PAGE)]
+        doubts = [doubt(athlete, self._means.clock.now(), proof) for athlete in some]
+        self._sampled += len(some)
+        self._doubted += sum(one is not None and one.why not in PASSED for one in doubts)
+
+    async def pass_over(self, run: Run) -> int:
+        """Skip what cannot be afforded until the next occasion; returns how many asks that were."""
+        if self._means.policy.name == "fixed":
+            return 0
+        now = self._means.clock.elapsed_seconds()
+        async with self._means.database.transaction() as connection:
+            if self._allowed is None or now - self._allowed[0] > SPAN.total_seconds():
+                self._allowed = (now, await self._affordable(connection))
+            allowed = self._allowed[1]
+            passed = await runs.pass_over(connection, run, allowed.looks, allowed.less_urgent, STALE_URGENCY)
+        if passed:
+            log.info("run.passed_over", athletes=passed, looks=allowed.looks, less_urgent=allowed.less_urgent)
+        return passed
+
+    def spend(self, asks: Sequence[Ask]) -> None:
+        """Take what was queued off."""
+        if self._allowed is not None:
+            at, allowed = self._allowed
+            less_urgent = sum(ask.urgency < STALE_URGENCY for ask in asks)
+            self._allowed = (at, Affordable(allowed.looks - len(asks), allowed.less_urgent - less_urgent))
+
+    async def _affordable(self, connection: Connection) -> Affordable:
+        means = self._means
+        entry = await ledgers.read(connection, means.client_id)
+        if entry is None:
+            raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+        now, demand = entry.read_at, await read_demand(connection, means.client_id, means.lengths)
+        calls = quota.left_today(entry.ledger, Lane.SCHEDULED, now, means.lengths, demand)
+        athletes = await sync_states.count_active(connection)
+        doubted = round(athletes * self._doubted / max(1, self._sampled))
+        left = timedelta(seconds=means.lengths.day_seconds - now.timestamp() % means.lengths.day_seconds)
+        return affordable(calls, doubted, left, SPAN)
+
+
 async def _consider_everybody(
     run: Run, means: Means, occasion: Occasion, job: Callable[[Ask, datetime], NewJob]
 ) -> int:
     """Consider every athlete, queue the looks that are worth it, return how many when the last is settled."""
     cleared_at = means.clock.elapsed_seconds()
+    budget = Budget(means)
     while True:
         async with means.database.connection() as connection:
             reached = await runs.progress(connection, run)
         if not reached.considered_all and reached.decided < MOST_DECIDED:
-            await _consider_page(run, means, occasion, reached)
+            await _consider_page(run, means, occasion, reached, budget)
         elif reached.decided and reached.asked < MOST_ASKED:
-            await _queue_slice(run, means, job, min(MOST_PER_SLICE, MOST_ASKED - reached.asked))
+            if await budget.pass_over(run) == 0:
+                await _queue_slice(run, means, job, min(MOST_PER_SLICE, MOST_ASKED - reached.asked), budget)
         elif reached.considered_all and reached.decided + reached.asked == 0:
             return reached.considered
         else:
@@ -116,10 +198,11 @@ async def _consider_everybody(
             await _clear_stragglers(run, means)
 
 
-async def _consider_page(run: Run, means: Means, occasion: Occasion, reached: Progress) -> None:
+async def _consider_page(run: Run, means: Means, occasion: Occasion, reached: Progress, budget: Budget) -> None:
     async with means.database.connection() as connection:
-        proof = await receivers.proof(connection, means.client_id)
+        proof = await budget.proof(connection)
         page = await sync_states.page(connection, reached.cursor_athlete_id, MOST_PER_PAGE)
+    budget.sample(page, proof)
     asks: list[NewAsk] = []
     skipped = Counter(reached.skipped)
     for begin in range(0, len(page), MOST_AT_A_STRETCH):
@@ -158,7 +241,9 @@ def _decide(
     return asks
 
 
-async def _queue_slice(run: Run, means: Means, job: Callable[[Ask, datetime], NewJob], most: int) -> None:
+async def _queue_slice(
+    run: Run, means: Means, job: Callable[[Ask, datetime], NewJob], most: int, budget: Budget
+) -> None:
     """Queue jobs for the most urgent asks."""
     now = means.clock.now()
     async with means.database.transaction() as connection:
@@ -169,6 +254,7 @@ async def _queue_slice(run: Run, means: Means, job: Callable[[Ask, datetime], Ne
         await jobs.enqueue(connection, queued)
         keys = {ask.athlete_id: new.dedup_key for ask, new in zip(asks, queued, strict=True)}
         await runs.mark_asked(connection, run, keys)
+    budget.spend(asks)
     if asks:
         means.on_queued()
     else:

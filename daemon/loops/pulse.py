@@ -13,6 +13,7 @@ from daemon.clock import Clock
 from daemon.core import quota
 from daemon.core.errors import DomestiqueError
 from daemon.core.health import STALE_AFTER, Check, Measured, Verdict, judge, overall
+from daemon.loops.staleness import FleetStaleness
 from daemon.notify import notify
 from daemon.store import ledgers, vitals
 from daemon.store.database import Database
@@ -44,12 +45,14 @@ class Pulse:
         client_id: int,
         lengths: quota.Lengths,
         shut_reason: Callable[[], quota.Wait | None],
+        fleet: FleetStaleness,
         clock: Clock,
     ) -> None:
         self._database = database
         self._client_id = client_id
         self._lengths = lengths
         self._shut_reason = shut_reason
+        self._fleet = fleet
         self._clock = clock
         self.health: Health | None = None
 
@@ -94,5 +97,6 @@ class Pulse:
             measured_at=now,
             quota=quota.usage(entry.ledger, entry.read_at, self._lengths) if entry is not None else (),
             shut=self._shut_reason(),
+            staleness=self._fleet.newest,
             **found,
         )

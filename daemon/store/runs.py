@@ -84,6 +84,7 @@ class Ask:
     athlete_id: int
     reason: str
     lookback_seconds: int
+    urgency: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,17 @@ async def hold_most_urgent(connection: Connection, run: Run, most: int) -> list[
     """Hold up to `most` asks that have no job yet, the most urgent first, until the transaction ends."""
     rows = await fetched(_queries.hold_most_urgent(connection, run_id=run.run_id, token=run.token, most=most))
     return [Ask(**row) for row in rows]
+
+
+async def pass_over(connection: Connection, run: Run, looks: int, less_urgent: int, urgent: float) -> int:
+    """Skip the least urgent asks that are not queued yet, down to so many `looks`; returns how many.
+
+    Of those less urgent than `urgent` only so many stay.
+    """
+    count: int = await _queries.pass_over(
+        connection, run_id=run.run_id, token=run.token, looks=looks, less_urgent=less_urgent, urgent=urgent
+    )
+    return count
 
 
 async def mark_asked(connection: Connection, run: Run, dedup_keys: Mapping[int, str]) -> None:

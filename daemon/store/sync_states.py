@@ -95,3 +95,9 @@ async def see_uploads(connection: Connection, athlete_id: int, visible_ats: Coll
 async def hear_events(connection: Connection, athlete_ids: Collection[int], event_at: datetime) -> None:
     """Store, to the minute, that events of these athletes came."""
     await _queries.hear_events(connection, athlete_ids=sorted(set(athlete_ids)), event_at=event_at)
+
+
+async def count_active(connection: Connection) -> int:
+    """Return how many athletes are connected."""
+    count: int = await _queries.count_active(connection)
+    return count

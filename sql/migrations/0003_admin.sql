@@ -32,5 +32,10 @@ CREATE TABLE receivers (
     client_id   bigint PRIMARY KEY REFERENCES apps ON DELETE CASCADE,
     up_since    timestamptz NOT NULL,
     stamped_at  timestamptz NOT NULL,
-    CHECK (up_since <= stamped_at)
+    down_at     timestamptz,  -- the last stamp of the run before this one
+    CHECK (up_since <= stamped_at),
+    CHECK (down_at <= up_since)
 ) WITH (fillfactor = 20);  -- rewritten every few seconds: room for HOT updates on one page
+
+-- Silences are looked for by when events came; they lie in that order, near enough.
+CREATE INDEX events_received ON events USING brin (received_at) WITH (autosummarize = on);

@@ -54,11 +54,36 @@ ON CONFLICT (run_id, athlete_id) DO NOTHING;
 -- name: hold_most_urgent(run_id, token, most)
 -- The next asks to queue jobs for. Athletes are held until the jobs stand, so that none is queued for one who is
 -- being erased; nothing here waits for a lock, so nothing can deadlock with an erasure or a look that settles.
-SELECT k.athlete_id, k.reason, k.lookback_seconds
+SELECT k.athlete_id, k.reason, k.lookback_seconds, k.urgency
 FROM scheduler_runs r JOIN sync_asks k USING (run_id) JOIN athletes a USING (athlete_id)
 WHERE r.run_id = :run_id AND r.token = :token AND k.settled_at IS NULL AND k.asked_at IS NULL
 ORDER BY k.urgency DESC, k.athlete_id LIMIT :most::integer
 FOR UPDATE OF k SKIP LOCKED FOR KEY SHARE OF a SKIP LOCKED;
+
+-- name: pass_over(run_id, token, looks, less_urgent, urgent)$
+-- Fenced by the run's row, which is held. What there are no calls for is not queued, and counted as skipped: the
+-- next occasion decides anew. Rows that a look settles at this moment are its own.
+WITH held AS MATERIALIZED (
+    SELECT run_id FROM scheduler_runs WHERE run_id = :run_id AND token = :token FOR NO KEY UPDATE
+), ranked AS MATERIALIZED (
+    SELECT k.run_id, k.athlete_id, k.urgency,
+        row_number() OVER (ORDER BY k.urgency DESC, k.athlete_id) AS place,
+        row_number() OVER (PARTITION BY k.urgency < :urgent::double precision ORDER BY k.urgency DESC, k.athlete_id)
+            AS place_among_like
+    FROM held JOIN sync_asks k USING (run_id) WHERE k.settled_at IS NULL AND k.asked_at IS NULL
+), over AS MATERIALIZED (
+    SELECT k.run_id, k.athlete_id FROM ranked r JOIN sync_asks k USING (run_id, athlete_id)
+    WHERE k.settled_at IS NULL AND (r.place > :looks::integer
+        OR (r.urgency < :urgent::double precision AND r.place_among_like > :less_urgent::integer))
+    FOR UPDATE OF k SKIP LOCKED
+), gone AS (
+    DELETE FROM sync_asks k USING over WHERE k.run_id = over.run_id AND k.athlete_id = over.athlete_id RETURNING 1
+), counted AS (
+    UPDATE scheduler_runs r SET skipped = r.skipped || jsonb_build_object('unaffordable',
+        coalesce((r.skipped ->> 'unaffordable')::integer, 0) + (SELECT count(*) FROM gone))
+    FROM held WHERE r.run_id = held.run_id AND EXISTS (SELECT 1 FROM gone)
+)
+SELECT count(*) FROM gone;
 
 -- name: mark_asked(run_id, athlete_ids, dedup_keys)!
 -- In the transaction of `hold_most_urgent`, which holds the rows.

@@ -59,3 +59,7 @@ WITH held AS (
     ORDER BY athlete_id FOR NO KEY UPDATE
 )
 UPDATE sync_states SET event_at = :event_at::timestamptz FROM held WHERE sync_states.athlete_id = held.athlete_id;
+
+-- name: count_active()$
+-- Reads only.
+SELECT count(*) FROM athletes WHERE state = 'active';

@@ -37,6 +37,8 @@ async def test_every_command_works_without_a_daemon_and_beside_one(make_house: M
         ("config", "check", "--json"),
         ("jobs", "dead", "--json"),
         ("quota", "--json"),
+        ("scheduler", "jobs", "--json"),
+        ("backfill", "--json"),
     )
     assert len(await daemon.import_athletes()) == 3
     for command in commands:

@@ -13,6 +13,7 @@ from daemon.loops.receiver import Receiver
 from daemon.store import apps, receivers
 from daemon.store.database import Connection, Database
 from tests.support.clocks import SetClock
+from tests.support.queue import add_athletes
 
 APP = 12345
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -95,9 +96,10 @@ async def test_daemons_that_stamp_at_once_agree_on_one_run(app: Database) -> Non
 async def test_nothing_vouches_before_a_look_and_a_stamp(app: Database) -> None:
     async with app.connection() as connection:
         assert await receivers.proof(connection, 999) == Proof(None, None, None)
-        assert await receivers.proof(connection, APP) == Proof(None, None, None)
+        unknown = await receivers.proof(connection, APP)
+        assert (unknown.verified_at, unknown.up_since, unknown.event_at) == (None, None, None)
         await Receiver(app, APP, SetClock()).stamp()
-        assert (await receivers.proof(connection, APP)).up_since is None
+        assert (await receivers.proof(connection, APP)).verified_at is None
         await found(connection, OURS)
         proof = await receivers.proof(connection, APP)
         assert (proof.verified_at, proof.up_since) == (AT, await up_since(connection))
@@ -106,11 +108,9 @@ async def test_nothing_vouches_before_a_look_and_a_stamp(app: Database) -> None:
 async def test_a_subscription_vouches_since_it_was_first_seen(app: Database) -> None:
     async with app.connection() as connection:
         await Receiver(app, APP, SetClock()).stamp()
-        await connection.execute("UPDATE receivers SET up_since = $1", AT - timedelta(days=1))
         await found(connection, OURS, OURS, UNKNOWN)
-        assert await receivers.proof(connection, APP) == Proof(AT + timedelta(hours=1), AT, None)
-        await connection.execute("UPDATE receivers SET up_since = $1", AT + timedelta(minutes=5))
-        assert (await receivers.proof(connection, APP)).up_since == AT + timedelta(minutes=5)
+        proof = await receivers.proof(connection, APP)
+        assert (proof.verified_at, proof.subscribed_at) == (AT + timedelta(hours=1), AT)
 
 
 async def test_one_that_was_gone_or_elsewhere_or_another_in_between_vouches_for_nothing_before(
@@ -119,26 +119,53 @@ async def test_one_that_was_gone_or_elsewhere_or_another_in_between_vouches_for_
     another = Finding(State.VERIFIED, 9, "made again")
     async with app.connection() as connection:
         await Receiver(app, APP, SetClock()).stamp()
-        await connection.execute("UPDATE receivers SET up_since = $1", AT - timedelta(days=1))
         for between in (GONE, ELSEWHERE):
             await found(connection, OURS, between)
-            assert await receivers.proof(connection, APP) == Proof(None, None, None)
+            proof = await receivers.proof(connection, APP)
+            assert (proof.verified_at, proof.subscribed_at) == (None, None)
             assert await apps.subscription_id(connection, APP) == 7
             await found(connection, OURS, between, OURS)
-            assert (await receivers.proof(connection, APP)).up_since == AT + timedelta(hours=2)
+            assert (await receivers.proof(connection, APP)).subscribed_at == AT + timedelta(hours=2)
         await found(connection, OURS, another)
-        assert (await receivers.proof(connection, APP)).up_since == AT + timedelta(hours=1)
+        assert (await receivers.proof(connection, APP)).subscribed_at == AT + timedelta(hours=1)
         assert await apps.subscription_id(connection, APP) == 9
 
 
-async def test_who_has_not_stamped_for_a_minute_does_not_receive(app: Database) -> None:
+async def test_who_has_not_stamped_for_a_minute_does_not_receive_and_it_is_told_since_when(app: Database) -> None:
     async with app.connection() as connection:
         await Receiver(app, APP, SetClock()).stamp()
-        await found(connection, OURS)
         await age(connection, 50)
-        assert (await receivers.proof(connection, APP)).up_since is not None
+        up = await receivers.proof(connection, APP)
+        assert up.up_since is not None
+        assert up.down_at is None
         await age(connection, 11)
-        assert (await receivers.proof(connection, APP)).up_since is None
+        down = await receivers.proof(connection, APP)
+        stamped_at = await connection.fetchval("SELECT stamped_at FROM receivers")
+        assert (down.up_since, down.down_at) == (None, stamped_at)
+        await Receiver(app, APP, SetClock()).stamp()
+        again = await receivers.proof(connection, APP)
+        assert again.up_since is not None
+        assert again.down_at == stamped_at < again.up_since
+
+
+async def test_a_silence_that_habits_make_unlikely_is_noticed_and_where_it_ended_too(app: Database) -> None:
+    """A fleet of 300 that uploads all the time, and a receiver that is up and hears nothing."""
+    async with app.connection() as connection:
+        await add_athletes(connection, range(1, 301))
+        await connection.execute(
+            "UPDATE sync_states SET uploads = array_fill(0.1::double precision, ARRAY[168]), uploads_at = now()"
+        )
+        await Receiver(app, APP, SetClock()).stamp()
+        await connection.execute("UPDATE receivers SET up_since = now() - interval '5 hours'")
+        silent = await receivers.proof(connection, APP)
+        assert silent.silent_since == await up_since(connection)
+        await connection.execute(
+            "INSERT INTO events (dedup_key, received_at, body) VALUES ('a', now() - interval '1 minute', '')"
+        )
+        heard = await receivers.proof(connection, APP)
+        assert heard.silent_since is None
+        assert heard.heard_since == heard.event_at
+        assert heard.unheard_from == await up_since(connection)
 
 
 async def test_the_newest_event_counts_unless_it_is_known_to_be_foreign(app: Database) -> None:

@@ -423,3 +423,44 @@ async def test_old_runs_are_forgotten_with_their_asks_but_the_newest_of_each_job
     assert left == {kept[1], kept[2], at_work.run_id}
     assert len(await ask_rows(connection, at_work.run_id)) == 1
     assert await runs.prune(connection, datetime(2026, 1, 1, tzinfo=UTC), most=10) == 0
+
+
+# ── what cannot be afforded ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("looks", "less_urgent", "stay"),
+    [
+        (99, 99, {1, 2, 3, 4, 5, 6}),
+        (2, 99, {5, 6}),
+        (0, 0, set()),
+        (99, 1, {3, 4, 5, 6}),  # of 1, 2 and 3 one is left, the most urgent
+        (4, 0, {4, 5, 6}),
+        (-3, -1, set()),
+    ],
+)
+async def test_what_there_are_no_calls_for_is_skipped_the_least_urgent_first(
+    connection: Connection, looks: int, less_urgent: int, stay: set[int]
+) -> None:
+    await connect_athletes(connection, range(1, 7))
+    run = await held_run(connection)
+    await decide(connection, run, *(ask(athlete_id, urgency=float(athlete_id)) for athlete_id in range(1, 7)))
+
+    passed = await runs.pass_over(connection, run, looks, less_urgent, urgent=4.0)
+
+    assert passed == 6 - len(stay)
+    assert set(await ask_rows(connection, run.run_id)) == stay
+    skipped = (await run_row(connection, run.run_id))["skipped"]
+    assert skipped == ({"unaffordable": passed} if passed else {})
+    assert await runs.pass_over(connection, run, looks, less_urgent, urgent=4.0) == 0
+
+
+async def test_who_lost_the_run_passes_nobody_over(connection: Connection) -> None:
+    await connect_athletes(connection, [1])
+    run = await held_run(connection)
+    await decide(connection, run, ask(1))
+    await expire_run(connection, run)
+    assert await runs.take_waiting(connection, [run.job], 60) is not None
+
+    assert await runs.pass_over(connection, run, 0, 0, urgent=1.0) == 0
+    assert set(await ask_rows(connection, run.run_id)) == {1}

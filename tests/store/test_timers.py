@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -15,13 +16,14 @@ import structlog
 from structlog.testing import LogCapture
 
 from daemon.core.errors import Retryable
-from daemon.core.freshness import Athlete, Occasion, Policy, Proof, Skip, Sync
+from daemon.core.freshness import STALE_URGENCY, Athlete, Occasion, Policy, Proof, Skip, Sync
+from daemon.core.quota import Lengths, Limits
 from daemon.core.schedule import TIMERS, latest_due, next_due
 from daemon.loops import occasions
 from daemon.loops import timers as loop
 from daemon.loops.occasions import Means
 from daemon.loops.timers import Timers
-from daemon.store import runs, timers, vitals
+from daemon.store import ledgers, runs, timers, vitals
 from daemon.store.database import Connection, Database
 from daemon.store.runs import Run, SyncResult
 from tests.support.clocks import SetClock
@@ -41,6 +43,8 @@ def clock() -> SetClock:
 @pytest_asyncio.fixture
 async def connection(database: Database) -> AsyncIterator[Connection]:
     async with database.connection() as connection:
+        await ledgers.open_ledger(connection, 77, Limits(600, 30_000, 600, 30_000))
+        await connection.execute("UPDATE quota_ledgers SET limits_learned = true")
         yield connection
 
 
@@ -77,7 +81,7 @@ def look(athlete_id: int) -> Sync:
 
 
 def means(database: Database, clock: SetClock) -> Means:
-    return Means(database, 77, Policy("adaptive"), clock, lambda: None)
+    return Means(database, 77, Lengths(), Policy("adaptive"), clock, lambda: None)
 
 
 @asynccontextmanager
@@ -303,6 +307,32 @@ async def test_however_many_athletes_the_queue_holds_few_of_their_looks_and_the_
     assert set(await ask_rows(connection, run_id)) == set(range(1, 101))
     # Nobody is looked at before three pages are known, and of these the most urgent come first.
     assert order[0] == 48
+
+
+async def test_where_the_days_calls_are_short_the_most_urgent_are_looked_at_and_the_others_passed_over(
+    database: Database, connection: Connection, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody's webhooks are proven and the day has few calls left: what remains is spread over the day."""
+    rule(monkeypatch, lambda athlete_id: replace(look(athlete_id), urgency=STALE_URGENCY + athlete_id))
+    await connect_athletes(connection, range(1, 101))
+    await connection.execute(
+        "UPDATE quota_ledgers SET overall_day_limit = 48, read_day_limit = 48, overall_quarter_limit = 48,"
+        " read_quarter_limit = 48"
+    )
+    async with running(database, clock):
+        run_id = await ask_by_hand(connection, "background_sync")
+
+        async def all_looked() -> bool:
+            await work_off(connection, NEWS)
+            return bool(await ended(connection))
+
+        await eventually(all_looked)
+
+    (row,) = await ended(connection)
+    assert row["considered"] == 100
+    assert 0 < row["synced"] < 48
+    assert row["skipped"] == {"unaffordable": 100 - row["synced"]}
+    assert set(await ask_rows(connection, run_id)) == set(range(101 - row["synced"], 101))
 
 
 async def test_a_walk_over_histories_is_the_months_and_counts_like_any_look(

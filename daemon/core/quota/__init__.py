@@ -27,7 +27,7 @@ from daemon.core.quota.ledger import (
     roll,
 )
 from daemon.core.quota.observation import exhaust, observe
-from daemon.core.quota.report import Forecast, MeterUsage, drained_at, forecast, usage
+from daemon.core.quota.report import Forecast, MeterUsage, drained_at, forecast, left_today, usage
 
 __all__ = [
     "COLD_PERMITS",
@@ -54,6 +54,7 @@ __all__ = [
     "exhaust",
     "forecast",
     "learned",
+    "left_today",
     "observe",
     "offset_bounds",
     "past_quarter",

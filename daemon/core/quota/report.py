@@ -67,6 +67,13 @@ def usage(ledger: Ledger, now: datetime, lengths: Lengths, demand: Demand = NO_D
     return tuple(rows)
 
 
+def left_today(ledger: Ledger, lane: Lane, now: datetime, lengths: Lengths, demand: Demand = NO_DEMAND) -> int:
+    """Return how many requests a lane may still make this day, what it must leave to others taken off."""
+    ledger = roll(ledger, now, lengths)
+    _, in_day = kept_from(lane, 1, ledger, now, lengths, demand)
+    return max(0, ledger.day.room(ledger.limits.overall_day, ledger.limits.read_day) - in_day.count)
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """When the day's requests will be spent if we go on as in the last hour; None: not today."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from daemon.core.freshness import summed_up
 from daemon.core.health import Check, Measured, TimerState, Verdict, judge, overall
 from daemon.core.quota import MeterUsage, Wait
 from daemon.core.subscription import State
@@ -39,7 +40,7 @@ def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None
     found = checks(WELL)
     assert set(found) == {
         "database", "durability", "inbox", "queue", "dead_jobs", "timers", "strava_app", "quota", "subscription",
-        "authorizations", "event_loop",
+        "authorizations", "freshness", "event_loop",
     }  # fmt: skip
     assert {check.verdict for check in found.values()} == {Verdict.OK}
     assert {check.advice for check in found.values()} == {"nothing to do"}
@@ -180,3 +181,16 @@ def test_a_timer_that_nobody_starts_comes_before_those_whose_last_run_still_goes
     assert "caught up once" in found.advice
     advice = checks(replace(WELL, timers=(slow,)))["timers"].advice
     assert "the run of quick_sync before it goes on since 06:26 UTC" in advice
+
+
+def test_the_fleet_is_fresh_while_nobody_is_unseen_for_six_hours() -> None:
+    fresh = summed_up([timedelta(0)] * 8 + [timedelta(hours=5)] * 2)
+    assert checks(replace(WELL, staleness=fresh))["freshness"].verdict is Verdict.OK
+    some = checks(replace(WELL, staleness=summed_up([timedelta(0)] * 8 + [timedelta(hours=7)])))["freshness"]
+    assert some.verdict is Verdict.WARNING
+    assert "1 of 9 athletes" in some.value
+    assert "domestique quota" in some.advice
+    most = summed_up([timedelta(hours=7)] * 6 + [timedelta(0)] * 3)
+    assert checks(replace(WELL, staleness=most))["freshness"].verdict is Verdict.FAILING
+    assert checks(replace(WELL, staleness=summed_up([])))["freshness"].value == "nobody is connected"
+    assert checks(WELL)["freshness"].value == "not measured yet"

@@ -36,28 +36,31 @@ def test_a_run_goes_on_over_a_short_gap_only(gap: timedelta, goes_on: bool) -> N
     before = Run(SINCE, NOW - gap)
     assert is_broken(before.stamped_at, NOW) is not goes_on
     after = stamped(before, NOW, None)
-    assert after == (Run(SINCE, max(NOW, before.stamped_at)) if goes_on else Run(NOW, NOW))
+    down_at = min(before.stamped_at, NOW)
+    assert after == (Run(SINCE, max(NOW, before.stamped_at)) if goes_on else Run(NOW, NOW, down_at))
 
 
 def test_a_gap_that_a_clock_set_back_would_hide_is_told_by_the_clock_that_cannot_be_set() -> None:
     before = Run(SINCE, NOW - timedelta(seconds=20))
     assert stamped(before, NOW, 60.0).up_since == SINCE
-    assert stamped(before, NOW, 60.1) == Run(NOW, NOW)
+    assert stamped(before, NOW, 60.1) == Run(NOW, NOW, before.stamped_at)
 
 
 def test_a_clock_that_jumps_forward_breaks_the_run_although_nobody_was_silent() -> None:
-    assert stamped(Run(SINCE, NOW - timedelta(minutes=5)), NOW, 10.0) == Run(NOW, NOW)
+    before = Run(SINCE, NOW - timedelta(minutes=5))
+    assert stamped(before, NOW, 10.0) == Run(NOW, NOW, before.stamped_at)
 
 
 @settings(max_examples=50)
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=60))
 def test_by_a_true_clock_no_run_spans_a_gap(gaps: list[int]) -> None:
-    at, run, began = NOW, stamped(None, NOW, None), NOW
+    at, run, began, down_at = NOW, stamped(None, NOW, None), NOW, None
     for gap in gaps:
-        at += timedelta(seconds=gap)
-        began = at if gap > 60 else began
+        before, at = at, at + timedelta(seconds=gap)
+        if gap > 60:
+            began, down_at = at, before
         run = stamped(run, at, float(gap))
-        assert run == Run(began, at)
+        assert run == Run(began, at, down_at)
 
 
 @settings(max_examples=50)
@@ -68,5 +71,5 @@ def test_one_daemon_never_vouches_for_a_true_gap_however_its_clock_is_set(steps:
     for gap, jump in steps:
         shown_at += timedelta(seconds=gap + jump)
         run = stamped(run, shown_at, float(gap))
-        assert gap <= 60 or run == Run(shown_at, shown_at)
+        assert gap <= 60 or (run.up_since, run.stamped_at) == (shown_at, shown_at)
         assert run.up_since <= run.stamped_at
