@@ -64,11 +64,6 @@ class Scale:
     quarter_limit: int
 
     @property
-    def lowered(self) -> int:
-        """Return the limit while it is lowered."""
-        return self.quarter_limit * 2 // 3
-
-    @property
     def day_limit(self) -> int:
         """Return the limit of a day, which binds in its second quarter."""
         return self.quarter_limit * 3 // 2
@@ -79,12 +74,15 @@ FULL, SHORT = Scale(45, 600), Scale(12, 240)  # 12 s: the shortest that the daem
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What happens in the `window`-th quarter as soon as `at_share` of its limit is used, or 70 % of its time."""
+    """What happens in the `window`-th quarter as soon as `at_share` of its limit is used, or 70 % of its time.
+
+    `share` is of the limit: what somebody else spends, or what the limit becomes.
+    """
 
     window: int
     at_share: float
     what: str
-    amount: int = 0
+    share: float = 0.0
 
 
 TROUBLES = (
@@ -93,17 +91,17 @@ TROUBLES = (
     Trouble(2, 0.0, "no faults"),
     Trouble(2, 0.3, "kill"),
     Trouble(2, 0.6, "kill"),
-    Trouble(3, 0.3, "foreign", 60),
-    Trouble(3, 0.8, "foreign", FULL.quarter_limit),
-    Trouble(4, 0.3, "limit", FULL.lowered),
-    Trouble(5, 0.3, "limit", FULL.quarter_limit),
+    Trouble(3, 0.3, "foreign", 0.25),
+    Trouble(3, 0.8, "foreign", 1.0),
+    Trouble(4, 0.3, "limit", 2 / 3),
+    Trouble(5, 0.3, "limit", 1.0),
     Trouble(5, 0.6, "kill"),
 )
 DAY_TROUBLES = (Trouble(0, 0.5, "kill"), Trouble(2, 0.5, "kill"), Trouble(3, 0.2, "kill"))
 QUICK_TROUBLES = (
     Trouble(0, 0.5, "kill"),
     Trouble(1, 0.0, "faults"),
-    Trouble(1, 0.3, "foreign", 60),
+    Trouble(1, 0.3, "foreign", 0.25),
 )
 
 
@@ -125,7 +123,7 @@ class Case:
         return QUARTERS_A_DAY * self.scale.quarter_seconds if self.day_binds else 86_400
 
 
-# Ours first, then the others, each beside its like: nobody waits for windows alone.
+# Ours first in windows long enough for its figures; then everybody in short ones, since the others send so much.
 ALL = (
     (
         Case(OURS, 1),
@@ -134,8 +132,9 @@ ALL = (
         Case(OURS, 3, 4, DAY_TROUBLES, day_binds=True),
     ),
     (
-        *(Case(name, 3, 4, DAY_TROUBLES, day_binds=True) for name in (STRAVALIB, BUCKET)),
-        *(Case(name, processes) for name in (STRAVALIB, BUCKET) for processes in (1, 3, 8)),
+        Case(OURS, 3, scale=SHORT),
+        *(Case(name, processes, scale=SHORT) for name in (STRAVALIB, BUCKET) for processes in (1, 3, 8)),
+        *(Case(name, 3, 4, DAY_TROUBLES, day_binds=True, scale=SHORT) for name in (STRAVALIB, BUCKET)),
     ),
 )
 QUICK = (tuple(Case(name, 2, 2, QUICK_TROUBLES, scale=SHORT) for name in (OURS, STRAVALIB, BUCKET)),)
@@ -166,7 +165,16 @@ class Play:
                 finally:
                     await callers.end()
             counts, requests = await sandbox.settled()
-        return judged(case.limiter, case.processes, case.day_binds, played, callers.live(), counts, requests)
+        return judged(
+            case.limiter,
+            case.processes,
+            case.day_binds,
+            case.scale.quarter_seconds,
+            played,
+            callers.live(),
+            counts,
+            requests,
+        )
 
     def _flags(self) -> dict[str, object]:
         """Have the read meter bind in the quarter and, where the day binds, the overall meter in the day."""
@@ -241,6 +249,7 @@ class Play:
         return float(counted / self._case.scale.quarter_limit)
 
     async def _cause(self, trouble: Trouble, sandbox: Sandbox, callers: Callers, window: Played) -> None:
+        amount = round(trouble.share * self._case.scale.quarter_limit)
         match trouble.what:
             case "faults":
                 for fault in FAULTS:
@@ -251,12 +260,12 @@ class Play:
                 window.in_flight += await callers.kill_one()
                 window.kills += 1
             case "foreign":
-                await sandbox.control("POST", "/faults", {"kind": "foreign_use", "requests": trouble.amount})
+                await sandbox.control("POST", "/faults", {"kind": "foreign_use", "requests": amount})
                 window.disturbed = True
             case _:
-                window.limit_after = trouble.amount
-                window.disturbed |= trouble.amount < window.limit_before
-                await sandbox.allow(trouble.amount, PLENTY)
+                window.limit_after = amount
+                window.disturbed |= amount < window.limit_before
+                await sandbox.allow(amount, PLENTY)
 
     async def _charged(self, window: Played) -> int | None:
         """Return what our ledger has charged to this window; None for limiters that keep none."""

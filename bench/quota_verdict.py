@@ -35,6 +35,7 @@ class Judged:
 
     limiter: str
     processes: int
+    quarter_seconds: int
     binding: str
     used: list[float]
     used_kills_aside: list[float]
@@ -52,6 +53,7 @@ def judged(
     limiter: str,
     processes: int,
     day_binds: bool,
+    quarter_seconds: int,
     played: Sequence[Played],
     live: tuple[list[float], int],
     counts: Mapping[str, Any],
@@ -81,6 +83,7 @@ def judged(
     return Judged(
         limiter=limiter,
         processes=processes,
+        quarter_seconds=quarter_seconds,
         binding="overall, day" if day_binds else "read, quarter",
         used=[min(1.0, used / room) for used, room, _ in spans],
         used_kills_aside=[min(1.0, used / max(used, room - in_flight, 1)) for used, room, in_flight in spans],
@@ -161,7 +164,7 @@ def _unsent(played: Sequence[Played], counted: Mapping[int, Mapping[str, int]]) 
 def table(verdicts: Sequence[Judged]) -> str:
     """Return the rows as a Markdown table."""
     heads = (
-        "limiter", "processes", "binds", "used, mean", "used, worst window", "worst, kills aside",
+        "limiter", "processes", "quarter", "binds", "used, mean", "used, worst window", "worst, kills aside",
         "in flight at kills", "charged, never sent", "429s, own doing", "429s, others' doing",
         "turn → first request, mean / worst", "live permit p50 / p99 / worst", "live held back",
     )  # fmt: skip
@@ -175,6 +178,7 @@ def _row(verdict: Judged) -> tuple[str, ...]:
     return (
         verdict.limiter,
         str(verdict.processes),
+        f"{verdict.quarter_seconds} s",
         verdict.binding,
         f"{statistics.mean(verdict.used):.1%}",
         f"{min(verdict.used):.1%}",
