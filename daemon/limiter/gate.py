@@ -93,8 +93,7 @@ class Gate:
         return _Held(grant, asked_at)
 
     async def _observe(self, ask: quota.Ask, grant: quota.Grant, answer: Answered) -> None:
-        elapsed = self._clock.elapsed_seconds()
-        lost = [one for one in self._lost if elapsed >= one[0] + LOST_AFTER_SECONDS]
+        lost: list[tuple[float, quota.Grant]] = []
 
         def decide(entry: ledgers.Entry) -> tuple[quota.Ledger, datetime]:
             ledger = entry.ledger
@@ -103,8 +102,11 @@ class Gate:
             return quota.observe(ledger, grant, answer, entry.read_at, self._lengths), entry.read_at
 
         async with self._writing.turn(ask.lane):
+            # Taken off before they are settled: what a broken line leaves open stays charged, none counts twice.
+            over = self._clock.elapsed_seconds() - LOST_AFTER_SECONDS
+            lost += [one for one in self._lost if one[0] <= over]
+            self._lost = [one for one in self._lost if one[0] > over]
             ledger, now = await self._change(decide)
-        self._lost = [one for one in self._lost if one not in lost]
         self._notice(ledger, ask, now)
         if answer.outcome is Outcome.COUNTED:
             return

@@ -396,6 +396,20 @@ async def test_an_answer_that_will_never_come_is_settled_with_the_next_one_that_
     assert await charged(connection) == 3
 
 
+async def test_what_is_lost_is_settled_once_however_many_answers_come_together(
+    database: Database, connection: Connection
+) -> None:
+    clock = SetClock()
+    one = gate(database, clock=clock)
+    lost, *answers = await take(one, 9)
+
+    await lost.lost()
+    clock.advance(6)
+    await asyncio.gather(*(permit.answered(answer()) for permit in answers))
+
+    assert await connection.fetchval("SELECT quarter_silent FROM quota_ledgers") == 9
+
+
 # Permits and time
 
 
