@@ -19,6 +19,7 @@ from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
 from daemon.core.freshness import Policy
+from daemon.intervals.client import IntervalsClient
 from daemon.jobs import backfill
 from daemon.jobs.kinds import KINDS
 from daemon.jobs.rooms import Rooms
@@ -26,6 +27,7 @@ from daemon.jobs.sync_trial import SyncTrial
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
 from daemon.loops.inbox import Budget, Folding, Inbox
+from daemon.loops.intervals_hints import IntervalsHints
 from daemon.loops.occasions import Means
 from daemon.loops.pulse import Pulse
 from daemon.loops.receiver import Receiver
@@ -37,6 +39,7 @@ from daemon.loops.timers import Timers
 from daemon.loops.worker import Work, Worker
 from daemon.notify import notify
 from daemon.science.pace import GradeModel
+from daemon.science.wellness import Weights
 from daemon.store.database import Database
 from daemon.store.opening import open_database, window_lengths
 from daemon.strava.client import OAuthClient, StravaClient, open_session
@@ -45,11 +48,14 @@ from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
 from daemon.web.admin import Guard
 from daemon.web.health import HealthPages
+from daemon.web.intervals import IntervalsWebhook
+from daemon.web.intervals_keys import IntervalsKeys
 from daemon.web.quota import QuotaPage
 from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
 from daemon.web.sync import SyncPages
 from daemon.web.webhook import Secrets, Webhook
+from daemon.web.wellness import WellnessPages
 
 log = structlog.get_logger()
 
@@ -76,9 +82,10 @@ async def run(settings: Settings) -> None:
         worker = _start_worker(loops, settings, rooms)
         await _start_timers(loops, settings, rooms, worker)
         inbox = _start_inbox(loops, settings, rooms, worker)
+        hints = _start_hints(loops, settings, rooms, worker)
 
         # The door: opened last, closed first.
-        pages = application(_routes(settings, rooms, pulse, worker, inbox))
+        pages = application(_routes(settings, rooms, pulse, worker, inbox, hints))
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
         _start_behind_the_door(loops, settings, rooms, session)
 
@@ -97,15 +104,19 @@ def _rooms(settings: Settings, database: Database, session: ClientSession, calcu
     strava, clock = settings.strava, SystemClock()
     oauth = OAuthClient(session, strava.oauth_url, AppCredentials(strava.client_id, strava.client_secret))
     pace = Pace(settings.quota.requests_per_second, settings.quota.concurrency)
+    cipher, intervals, science = Cipher(settings.vault.keys), settings.intervals, settings.science
     return Rooms(
         database=database,
         strava=StravaClient(session, strava.api_url),
-        vault=Vault(database, oauth, Cipher(settings.vault.keys), clock),
+        vault=Vault(database, oauth, cipher, clock),
         gate=Gate(database, strava.client_id, window_lengths(settings), pace, clock),
         calculator=calculator,
         clock=clock,
         streams_days=settings.retention.streams_days,
-        grade_model=GradeModel(settings.science.grade_model),
+        grade_model=GradeModel(science.grade_model),
+        cipher=cipher,
+        intervals=IntervalsClient(session, intervals.api_url, intervals.requests_per_second, clock),
+        weights=Weights(science.hrv_weight, science.resting_hr_weight, science.sleep_weight),
     )
 
 
@@ -162,20 +173,35 @@ def _start_inbox(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Wo
     return inbox
 
 
-def _routes(settings: Settings, rooms: Rooms, pulse: Pulse, worker: Worker, inbox: Inbox) -> list[web.RouteDef]:
+def _start_hints(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> IntervalsHints:
+    """Look at wellness where Intervals.icu says that it changed."""
+    budget = Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
+    hints = IntervalsHints(rooms.database, budget, rooms.clock, worker.wake)
+    loops.start("hints", hints.run())
+    return hints
+
+
+def _routes(
+    settings: Settings, rooms: Rooms, pulse: Pulse, worker: Worker, inbox: Inbox, hints: IntervalsHints
+) -> list[web.RouteDef]:
     """Return all that is answered: Strava's events, monitors, and whoever holds a token."""
     database, clock, strava = rooms.database, rooms.clock, settings.strava
     signing_key = None if strava.signature_mode == "off" else strava.client_secret
     webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
     guard = Guard(database, clock)
     trial = SyncTrial(database, clock, worker.wake)
-    return [
+    routes = [
         *webhook.routes(),
         *HealthPages(pulse).routes(),
         *QuotaPage(database, strava.client_id, window_lengths(settings), guard).routes(),
         *SchedulerPages(database, guard, settings.schedule.timezone).routes(),
         *SyncPages(database, guard, strava.client_id, Policy(settings.sync.policy), clock, trial).routes(),
+        *WellnessPages(database, rooms.weights, clock, guard, worker.wake).routes(),
+        *IntervalsKeys(database, rooms.cipher, clock, guard, worker.wake).routes(),
     ]
+    if settings.intervals.webhook_secret:
+        routes += IntervalsWebhook(hints, settings.intervals.webhook_secret).routes()
+    return routes
 
 
 def _start_behind_the_door(loops: Supervisor, settings: Settings, rooms: Rooms, session: ClientSession) -> None:

@@ -30,6 +30,13 @@ def refusal_answer(refusal: Refusal) -> web.Response:
     return web.Response(status=refusal.status, body=refusal.body, headers={"Content-Type": refusal.content_type})
 
 
+def slowed(seconds: float) -> web.Response:
+    """Answer with a 429 that says for how long, as Strava never does and Intervals.icu may."""
+    refused = answer({"status": 429, "error": "Too Many Requests"}, 429)
+    refused.headers["Retry-After"] = str(round(seconds))
+    return refused
+
+
 def cut(request: web.Request) -> None:
     """Reset the connection, so that the other side sees an error at once. Raises ConnectionCut."""
     transport = request.transport

@@ -17,6 +17,7 @@ from sandbox.answers import answer
 from sandbox.asked import Asked, BadAsk, Missing, object_of
 from sandbox.deeds.athletes import athlete_report
 from sandbox.deeds.settings import settings_report
+from sandbox.push import Push
 from sandbox.scenario import PLAYER, BadScenario
 from sandbox.stage import STAGE, number_in
 from sandbox.strava import STRAVA
@@ -61,10 +62,18 @@ async def athletes(request: web.Request) -> web.Response:
 
 async def events(request: web.Request) -> web.Response:
     """GET /sandbox/events?after=0&settled=SECONDS: every delivery; `settled` waits until none is under way."""
-    strava = request.app[STRAVA]
+    return await _deliveries(request, request.app[STRAVA].push)
+
+
+async def intervals_events(request: web.Request) -> web.Response:
+    """GET /sandbox/intervals/events?after=0&settled=SECONDS: the same of the fake Intervals.icu."""
+    return await _deliveries(request, request.app[STRAVA].intervals.push)
+
+
+async def _deliveries(request: web.Request, push: Push) -> web.Response:
     seconds = _number(request, "settled", 0)
-    settled = await strava.push.settle(seconds) if seconds > 0 else None
-    return answer({"settled": settled, "events": strava.push.report(int(_number(request, "after", 0)))})
+    settled = await push.settle(seconds) if seconds > 0 else None
+    return answer({"settled": settled, "events": push.report(int(_number(request, "after", 0)))})
 
 
 async def faults(request: web.Request) -> web.Response:
@@ -150,6 +159,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", "/activities/{id}", deed("edit", of="activity_id")),
     ("POST", "/activities/{id}/hide", deed("hide", of="activity_id")),
     ("DELETE", "/activities/{id}", deed("delete", of="activity_id")),
+    ("PATCH", "/athletes/{id}/wellness", deed("wellness", of="athlete_id")),
+    ("POST", "/athletes/{id}/intervals", deed("intervals_key", of="athlete_id")),
+    ("GET", "/intervals/events", intervals_events),
+    ("POST", "/intervals/events", deed("intervals_event", status=202)),
     ("GET", "/events", events),
     ("POST", "/events", deed("event", status=202)),
     ("GET", "/faults", faults),

@@ -55,6 +55,8 @@ class Options:
     clock_offset: float
     retry_seconds: float
     answer_seconds: float
+    intervals_callback: str | None
+    intervals_secret: str
 
 
 def _limits(text: str) -> Limits:
@@ -135,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--clock-offset", type=float, default=0.0, help="seconds by which its clock is ahead of this machine's")
     add("--retry-seconds", type=float, default=60.0, help="between attempts of an event (default: %(default)s)")
     add("--answer-seconds", type=float, default=2.0, help="an event waits so long for a 200 (default: %(default)s)")
+    add("--intervals-callback", metavar="URL", help="where the fake Intervals.icu pushes changed days")
+    add(
+        "--intervals-secret",
+        default="sandbox-intervals-secret",
+        metavar="SECRET",
+        help="what it sends in the body (default: %(default)s)",
+    )
     return parser
 
 

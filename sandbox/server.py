@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from sandbox import api, authorization, control, oauth, subscriptions, truth
-from sandbox.answers import ConnectionCut, answer, cut, mistyped, refusal_answer, truncated
+from sandbox import api, authorization, control, intervals_api, oauth, subscriptions, truth
+from sandbox.answers import ConnectionCut, answer, cut, mistyped, refusal_answer, slowed, truncated
 from sandbox.asked import BadAsk, Missing
 from sandbox.deeds import DEEDS
 from sandbox.faults import PATH_NOT_FOUND, RATE_LIMIT_RECORDED, SERVER_ERROR, Refused, rate_limit
@@ -70,14 +70,16 @@ async def _struck_answer(
     request: web.Request, handler: Handler, endpoint: str, athlete_id: int | None
 ) -> web.StreamResponse:
     """Answer as the switches command. Raises ConnectionCut."""
-    kind = ""
+    kind, seconds = "", 0.0
     for switch in request.app[STRAVA].switches.strike(endpoint, athlete_id):
         if switch.kind == "delay":
             await asyncio.sleep(switch.seconds)
         else:
-            kind = switch.kind
+            kind, seconds = switch.kind, switch.seconds
     if kind in REFUSALS:
         return refusal_answer(REFUSALS[kind])
+    if kind == "slow_down":
+        return slowed(seconds)
     if kind == "reset":
         cut(request)
     response = await _real_answer(request, handler)
@@ -108,6 +110,8 @@ def _query(request: web.Request) -> str:
 
 
 def _speaker(request: web.Request) -> int | None:
+    if request.match_info.route.name in intervals_api.ENDPOINTS:
+        return intervals_api.speaker(request)
     strava = request.app[STRAVA]
     holder = strava.tokens.holder(api.access_token(request), strava.clock.now())
     return holder.athlete_id if isinstance(holder, Grant) else None
@@ -166,10 +170,12 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
 
 
 async def _push_open(app: web.Application) -> AsyncIterator[None]:
-    strava = app[STRAVA]
-    await strava.push.open()
+    pushes = (app[STRAVA].push, app[STRAVA].intervals.push)
+    for push in pushes:
+        await push.open()
     yield
-    await strava.push.close()
+    for push in pushes:
+        await push.close()
 
 
 async def _alive(app: web.Application) -> AsyncIterator[None]:
@@ -208,6 +214,7 @@ def build(strava: FakeStrava) -> web.Application:
     oauth.add_routes(app.router)
     subscriptions.add_routes(app.router)
     api.add_routes(app.router)
+    intervals_api.add_routes(app.router)
     app.on_response_prepare.append(dress)
     app.cleanup_ctx.extend([_push_open, _alive, _played])
     return app

@@ -15,6 +15,7 @@ from aiohttp import web
 from sandbox.clock import Clock
 from sandbox.habits import Nature
 from sandbox.histories import History, Lives
+from sandbox.intervals import FakeIntervals
 from sandbox.journal import Journal
 from sandbox.mishaps import Mishaps
 from sandbox.options import Options
@@ -76,6 +77,7 @@ class FakeStrava:
         self.quirks = Quirks(athlete_limit=options.athlete_limit)
         self.mishaps = Mishaps(options.seed)
         self.push = Push(self.clock, Pace(options.answer_seconds, options.retry_seconds), options.sign_key)
+        self.intervals = FakeIntervals(options, self.world, self.lives, self.clock)
         self.rides: list[Ride] = []
         self._next_subscription_id = options.subscription_id
         if options.callback is not None:

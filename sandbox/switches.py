@@ -35,7 +35,7 @@ REFUSALS: dict[str, Refusal] = {
     "rate_limited_plain": rate_limit("rate limit"),
 }
 # Done to the connection or to the real answer.
-DEEDS = ("reset", "delay", "truncated", "wrong_types", "lost_answer")
+DEEDS = ("reset", "delay", "truncated", "wrong_types", "lost_answer", "slow_down")
 KINDS = (*REFUSALS, *DEEDS)
 ANY = "*"
 API = "api"

@@ -82,6 +82,7 @@ def list_athletes(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOptio
         "state_reason": "why",
         "activities": "activities",
         "newest_start_at": "newest",
+        "intervals_state": "Intervals.icu",
     }
     print_table(rows, headings, "no athletes yet: `domestique athletes import FILE` brings them in")
 

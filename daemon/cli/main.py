@@ -21,6 +21,7 @@ from daemon.cli import (
     subscription,
     sync,
     tokens,
+    wellness,
 )
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import console, print_json, print_table
@@ -38,6 +39,8 @@ app = typer.Typer(
 config_commands = typer.Typer(no_args_is_help=True, help="The settings.")
 key_commands = typer.Typer(no_args_is_help=True, help="The keys that tokens are encrypted with.")
 athletes.commands.command("explain")(explain.explain_athlete)
+athletes.commands.command("wellness")(wellness.wellness)
+athletes.commands.command("intervals")(wellness.intervals)
 app.add_typer(athletes.commands, name="athletes")
 app.add_typer(activities.commands, name="activities")
 app.add_typer(jobs.commands, name="jobs")

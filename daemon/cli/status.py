@@ -16,7 +16,7 @@ from daemon.core.admission import Lane
 from daemon.core.health import Verdict
 from daemon.loops.pulse import Pulse
 from daemon.loops.staleness import FleetStaleness
-from daemon.store import activities, athletes, jobs, ledgers
+from daemon.store import activities, athletes, intervals_credentials, jobs, ledgers
 from daemon.store.opening import Opened, window_lengths
 from daemon.web.health import as_json as check_as_json
 
@@ -52,6 +52,7 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
             "checks": [check_as_json(check) for check in pulse.health.checks],
             "quota": [_usage(row) for row in pulse.health.measured.quota],
             "athletes": await athletes.count_by_state(connection),
+            "intervals": await intervals_credentials.count_by_state(connection),
             "activities": await activities.count_all(connection),
             "jobs": await jobs.count_by_state(connection),
             "dead_jobs": await jobs.list_dead(connection, 20),
@@ -94,6 +95,11 @@ def _print(report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in report["athletes"].items()) or "none yet"
     console.print(f"athletes: {counts}; activities: {report['activities']['activities']},"
                   f" {report['activities']['waiting']} waiting for streams")  # fmt: skip
+    keys = report["intervals"]
+    if keys:
+        advice = ": `domestique athletes list` shows whose, `athletes intervals` takes new ones"
+        refused = f", {keys['refused']} refused{advice}" if "refused" in keys else ""
+        console.print(f"keys of Intervals.icu: {keys.get('active', 0)} in force{refused}")
     headings = {"kind": "job", "state": "state", "jobs": "count", "oldest_run_at": "oldest"}
     print_table(report["jobs"], headings, "no job is waiting")
     if report["dead_jobs"]:

@@ -18,6 +18,7 @@ from daemon.config.places import Place
 from daemon.config.report import ConfigError, Setting, blame, describe, secret_values, sentence
 from daemon.config.settings import (
     Database,
+    Intervals,
     Jobs,
     Logs,
     Quota,
@@ -33,6 +34,7 @@ from daemon.config.sources import Layer, credential_files, environment, toml_fil
 __all__ = [
     "ConfigError",
     "Database",
+    "Intervals",
     "Jobs",
     "Logs",
     "Quota",

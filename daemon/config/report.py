@@ -126,6 +126,7 @@ def describe(settings: Settings) -> list[Setting]:
             plain = [_MASK] * len(value)
         elif isinstance(value, SecretStr):
             plain = _address(value.get_secret_value()) if (section, key) == ("database", "url") else _MASK
+            plain = plain if value else ""
         elif isinstance(value, Path):
             plain = str(value)
         place = settings._places.get((section, key))
@@ -147,7 +148,8 @@ def secret_values(settings: Settings) -> list[str]:
     found: list[str] = []
     for _, _, value in _fields(settings):
         parts = value if isinstance(value, tuple) else (value,)
-        found += [part.get_secret_value() for part in parts if isinstance(part, SecretStr)]
+        # An empty one is none: concealing it would conceal everything.
+        found += [part.get_secret_value() for part in parts if isinstance(part, SecretStr) and part]
     url = settings.database.url.get_secret_value()
     if settings.database.embedded:
         found.remove(url)

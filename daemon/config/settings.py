@@ -75,6 +75,10 @@ def _url_safe(value: SecretStr) -> SecretStr:
     return value
 
 
+def _url_safe_or_empty(value: SecretStr) -> SecretStr:
+    return _url_safe(value) if value.get_secret_value() else value
+
+
 def _database_address(value: SecretStr) -> SecretStr:
     address = value.get_secret_value()
     if address != "embedded" and not (re.match(r"postgres(ql)?://", address) and urlsplit(address).netloc):
@@ -113,6 +117,7 @@ Number = Annotated[float, BeforeValidator(_no_flag)]
 PublicAddress = Annotated[str, AfterValidator(_public_address)]
 ServiceAddress = Annotated[str, AfterValidator(_service_address)]
 UrlSafeSecret = Annotated[SecretStr, AfterValidator(_url_safe)]
+OptionalSecret = Annotated[SecretStr, AfterValidator(_url_safe_or_empty)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
 ZoneName = Annotated[str, AfterValidator(_zone_name)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
@@ -195,6 +200,14 @@ class Webhook(Section):
     looks_per_hour: Whole = Field(3000, ge=1)
 
 
+class Intervals(Section):
+    """Intervals.icu, where athletes' wellness comes from if they have it there."""
+
+    api_url: ServiceAddress = "https://intervals.icu/api/v1"
+    webhook_secret: OptionalSecret = SecretStr("")  # "": no webhook of Intervals.icu
+    requests_per_second: Number = Field(5.0, gt=0, le=9)
+
+
 class Jobs(Section):
     """The queue's workers."""
 
@@ -207,6 +220,17 @@ class Science(Section):
     """Choices between formulas."""
 
     grade_model: Literal["strava", "minetti"] = "strava"
+    hrv_weight: Number = Field(0.05, ge=0, le=0.1)
+    resting_hr_weight: Number = Field(0.03, ge=0, le=0.1)
+    sleep_weight: Number = Field(0.02, ge=0, le=0.1, validate_default=True)
+
+    @field_validator("sleep_weight")
+    @classmethod
+    def _within_a_tenth(cls, value: float, others: ValidationInfo) -> float:
+        # Rounded: 0.05 + 0.03 + 0.02 is a little more than 0.1.
+        if round(value + sum(others.data.get(name, 0.0) for name in ("hrv_weight", "resting_hr_weight")), 9) > 0.1:
+            raise ValueError("must leave the three weights of wellness at 0.1 together, or less")
+        return value
 
 
 class Schedule(Section):
@@ -255,6 +279,7 @@ class Settings(BaseSettings):
     database: Database
     vault: Vault
     webhook: Webhook
+    intervals: Intervals
     jobs: Jobs
     science: Science
     schedule: Schedule

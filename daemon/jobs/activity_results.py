@@ -19,10 +19,10 @@ import structlog
 from daemon.core.admission import Admission, Lane
 from daemon.core.errors import NotFound
 from daemon.core.look import relook_at
+from daemon.jobs import wellness_days
 from daemon.jobs.rooms import Rooms
 from daemon.science.in_force import Threshold, Thresholds
 from daemon.science.load import Load, score
-from daemon.science.pace import GradeModel
 from daemon.science.statistics import ActivityFacts, Statistics, summarize
 from daemon.store import activities, athletes, jobs, outbox, sync_states
 from daemon.store.database import Connection
@@ -111,7 +111,7 @@ async def settle(
             findings.streams_state,
             computed,
             now,
-            grade_model=rooms.grade_model,
+            rooms=rooms,
             found_by=job.kind,
             compressed=compressed,
         )
@@ -136,7 +136,7 @@ async def store(
     computed: Statistics | None,
     now: datetime,
     *,
-    grade_model: GradeModel,
+    rooms: Rooms,
     found_by: str,
     compressed: bytes | None = None,
 ) -> Stored:
@@ -154,10 +154,13 @@ async def store(
     statistics = await _stored_statistics(connection, columns, computed, now)
     if compressed is not None:
         await activities.put_streams(connection, activity_id, compressed, now)
-    load = score(statistics, await _thresholds(connection, columns), columns["sport_type"], grade_model)
-    if await activities.put_load(connection, activity_id, load, now):
+    load = score(statistics, await _thresholds(connection, columns), columns["sport_type"], rooms.grade_model)
+    day = columns["local_start_at"].date()
+    load_changed = await activities.put_load(connection, activity_id, load, now)
+    modified = await wellness_days.apply_to_day(connection, athlete_id, day, rooms.weights, now)
+    if load_changed or modified:
         changed = True
-        await athletes.dirty_fitness(connection, athlete_id, columns["local_start_at"].date())
+        await athletes.dirty_fitness(connection, athlete_id, day)
     if changed:
         news = _news(columns, state, load, is_new=is_news, found_by=found_by)
         await outbox.write(connection, "activity.processed", athlete_id, news)

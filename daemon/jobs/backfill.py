@@ -24,7 +24,6 @@ from daemon.core.look import looked_before
 from daemon.jobs import activity_results, list_results
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Step
-from daemon.science.pace import GradeModel
 from daemon.science.statistics import summarize
 from daemon.store import activities, backfills, jobs, sync_states
 from daemon.store.backfills import Backfill
@@ -112,7 +111,7 @@ async def _list_page(job: Job, rooms: Rooms, backfill: Backfill) -> None:
     # No farther than what is stored: a raised setting goes on from here.
     listed_to = max(oldest_at, backfill.target_from) if oldest_at is not None else None
     async with rooms.database.transaction() as connection:
-        fresh, waiting = await _store_page(connection, backfill, lines.values(), now, rooms.grade_model)
+        fresh, waiting = await _store_page(connection, backfill, lines.values(), now, rooms)
         found = len(fresh) + waiting
         await backfills.turn_page(connection, backfill.athlete_id, listed_to, found)
         if is_last:
@@ -129,7 +128,7 @@ async def _page(rooms: Rooms, step: Step, before_at: datetime, token: SecretStr)
 
 
 async def _store_page(
-    connection: Connection, backfill: Backfill, lines: Iterable[Line], now: datetime, grade_model: GradeModel
+    connection: Connection, backfill: Backfill, lines: Iterable[Line], now: datetime, rooms: Rooms
 ) -> tuple[list[Line], int]:
     """Store what is wanted and not stored yet; returns it, and how many that others listed wait for streams."""
     athlete_id = backfill.athlete_id
@@ -140,7 +139,7 @@ async def _store_page(
     gone = await activities.buried_since(connection, list(wanted), now - SETTLING)
     fresh = [line for activity_id, line in wanted.items() if activity_id not in held | gone]
     for line in fresh:
-        await list_results.store_listed(connection, KIND, athlete_id, line, now, grade_model)
+        await list_results.store_listed(connection, KIND, athlete_id, line, now, rooms)
     waiting = [
         row
         for row in rows
@@ -176,9 +175,7 @@ async def _set_aside(job: Job, rooms: Rooms, columns: dict[str, Any], reason: st
     athlete_id, activity_id = columns["athlete_id"], columns["activity_id"]
     async with rooms.database.transaction() as connection:
         bare = summarize(None, activity_results.facts_of(columns))
-        await activity_results.store(
-            connection, columns, "wanted", bare, now, grade_model=rooms.grade_model, found_by=KIND
-        )
+        await activity_results.store(connection, columns, "wanted", bare, now, rooms=rooms, found_by=KIND)
         await backfills.set_aside(connection, athlete_id)
         look = activity_results.look_for_streams(athlete_id, activity_id, job.lane, now + ASIDE)
         await jobs.enqueue(connection, [look, new(athlete_id, now)])

@@ -11,7 +11,9 @@ from daemon.jobs import (
     look_at_activity,
     look_at_athlete,
     look_at_streams,
+    recompute_load,
     sync_athlete,
+    sync_wellness,
     walk_history,
 )
 from daemon.jobs.rooms import Rooms
@@ -27,6 +29,8 @@ KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
         sync_athlete,
         walk_history,
         backfill,
+        sync_wellness,
+        recompute_load,
     )
 }
 

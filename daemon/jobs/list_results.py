@@ -22,7 +22,6 @@ from daemon.core.freshness import Athlete
 from daemon.core.listing import SETTLING, Comparison, Held, Line, Window, became_visible_at, compare, unannounced
 from daemon.jobs import activity_results, look_at_activity
 from daemon.jobs.rooms import Rooms
-from daemon.science.pace import GradeModel
 from daemon.science.statistics import summarize
 from daemon.store import activities, athletes, events, jobs, runs, sync_states
 from daemon.store.database import Connection
@@ -107,7 +106,7 @@ async def apply(
     window: Window,
     asked_at: datetime,
     *,
-    grade_model: GradeModel,
+    rooms: Rooms,
     is_wanted: Callable[[Line], bool] = lambda line: True,
 ) -> Outcome:
     """Store what a list of a whole window shows, and queue the looks that follow, in the job's own lane.
@@ -125,8 +124,8 @@ async def apply(
     gone = await activities.buried_since(connection, [line.activity_id for line in unknown], asked_at - SETTLING)
     new = [line for line in unknown if line.activity_id not in gone]
     follow = [
-        *[await _store_new(connection, job, athlete.athlete_id, line, asked_at, grade_model) for line in new],
-        *await _store_edited(connection, job, comparison, held, asked_at, grade_model),
+        *[await _store_new(connection, job, athlete.athlete_id, line, asked_at, rooms) for line in new],
+        *await _store_edited(connection, job, comparison, held, asked_at, rooms),
     ]
     suspected = [
         activity_id
@@ -155,16 +154,16 @@ def _held(row: Mapping[str, Any]) -> Held:
 
 
 async def _store_new(
-    connection: Connection, job: Job, athlete_id: int, line: Line, now: datetime, grade_model: GradeModel
+    connection: Connection, job: Job, athlete_id: int, line: Line, now: datetime, rooms: Rooms
 ) -> NewJob:
     """Store a line; what follows is one call: for the streams, or for the exertion where there are none."""
-    if await store_listed(connection, job.kind, athlete_id, line, now, grade_model):
+    if await store_listed(connection, job.kind, athlete_id, line, now, rooms):
         return _look_for_streams(job, athlete_id, line.activity_id, now)
     return look_at_activity.new(Look(athlete_id, line.activity_id, now, expects_gone=False), job.lane, now)
 
 
 async def store_listed(
-    connection: Connection, kind: str, athlete_id: int, line: Line, now: datetime, grade_model: GradeModel
+    connection: Connection, kind: str, athlete_id: int, line: Line, now: datetime, rooms: Rooms
 ) -> bool:
     """Store a new activity from its line alone; returns whether its streams are wanted.
 
@@ -173,7 +172,7 @@ async def store_listed(
     columns = columns_of(line, athlete_id, None)
     if line.fields["manual"]:
         bare = summarize(None, activity_results.facts_of(columns))
-        await activity_results.store(connection, columns, "none", bare, now, grade_model=grade_model, found_by=kind)
+        await activity_results.store(connection, columns, "none", bare, now, rooms=rooms, found_by=kind)
         return False
     await activities.unbury(connection, line.activity_id, athlete_id)
     await activities.upsert(connection, {**columns, "streams_state": "wanted"}, now)
@@ -186,7 +185,7 @@ async def _store_edited(
     comparison: Comparison,
     held: Mapping[int, Mapping[str, Any]],
     now: datetime,
-    grade_model: GradeModel,
+    rooms: Rooms,
 ) -> list[NewJob]:
     """Store edits; only another shape costs a call, for the streams."""
     assert job.serial_key is not None
@@ -197,16 +196,12 @@ async def _store_edited(
         if row["version"] is None:  # only listed so far: its news comes with its streams
             await activities.upsert(connection, {**columns, "streams_state": row["streams_state"]}, now)
         else:
-            await activity_results.store(
-                connection, columns, None, None, now, grade_model=grade_model, found_by=job.kind
-            )
+            await activity_results.store(connection, columns, None, None, now, rooms=rooms, found_by=job.kind)
     for line in comparison.reshaped:
         columns = columns_of(line, job.serial_key, held[line.activity_id])
         if line.fields["manual"]:
             bare = summarize(None, activity_results.facts_of(columns))
-            await activity_results.store(
-                connection, columns, "none", bare, now, grade_model=grade_model, found_by=job.kind
-            )
+            await activity_results.store(connection, columns, "none", bare, now, rooms=rooms, found_by=job.kind)
         else:
             await activities.upsert(connection, {**columns, "streams_state": "wanted"}, now)
             follow.append(_look_for_streams(job, job.serial_key, line.activity_id, now))

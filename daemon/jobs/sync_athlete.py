@@ -110,7 +110,7 @@ async def _settle(job: Job, rooms: Rooms, listed: _Listed) -> None:
         athlete = await sync_states.get(connection, athlete_id)
         assert athlete is not None  # the job would have gone with him
         outcome = await list_results.apply(
-            connection, job, athlete, listed.lines, listed.window, listed.asked_at, grade_model=rooms.grade_model
+            connection, job, athlete, listed.lines, listed.window, listed.asked_at, rooms=rooms
         )
         await sync_states.record(
             connection,

@@ -110,7 +110,7 @@ async def run(job: Job, rooms: Rooms) -> None:
             await sync_states.newest_id(connection, athlete.athlete_id),
         )
         outcome = await list_results.apply(
-            connection, job, athlete, lines, window, asked_at, grade_model=rooms.grade_model, is_wanted=is_wanted
+            connection, job, athlete, lines, window, asked_at, rooms=rooms, is_wanted=is_wanted
         )
         walk = walk.after(walked_to, outcome)
         if not is_last:

@@ -36,9 +36,9 @@ from daemon.core.freshness import (
     doubt,
     should_sync,
 )
-from daemon.jobs import backfill, sync_athlete, walk_history
+from daemon.jobs import backfill, sync_athlete, sync_wellness, walk_history
 from daemon.limiter.gate import read_demand
-from daemon.store import jobs, ledgers, receivers, runs, sync_states
+from daemon.store import intervals_credentials, jobs, ledgers, receivers, runs, sync_states
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import NewJob
 from daemon.store.runs import Ask, NewAsk, Progress, Run
@@ -53,6 +53,8 @@ MOST_PER_SLICE: Final = 100
 POLL_SECONDS: Final = 1.0
 STRAGGLERS_EVERY_SECONDS: Final = 15.0
 MOST_FAILURES: Final = 3  # of one look, before its run goes on without it
+QUICK_WELLNESS_DAYS: Final = 7
+AUDITED_WELLNESS_DAYS: Final = 30
 PROOF_SECONDS: Final = 60.0  # how old the proof may be that athletes are judged by
 SAMPLED_PER_PAGE: Final = 50
 SPAN: Final = timedelta(minutes=30)  # until the next occasion
@@ -79,6 +81,25 @@ async def _sync(occasion: Occasion, run: Run, means: Means) -> str:
     return f"considered {considered} athletes for a sync"
 
 
+async def _sync_both(occasion: Occasion, wellness_days: int, run: Run, means: Means) -> str:
+    # Wellness first: it asks nothing of Strava, and is there when the looks compute their loads.
+    asked = await _ask_for_wellness(wellness_days, means, occasion.value)
+    return f"{await _sync(occasion, run, means)}{asked}"
+
+
+async def _ask_for_wellness(days: int, means: Means, reason: str) -> str:
+    """Queue a sync of wellness for everybody who gave a key of Intervals.icu; returns it in words."""
+    async with means.database.connection() as connection:
+        athlete_ids = await intervals_credentials.active(connection)
+    for begin in range(0, len(athlete_ids), MOST_PER_PAGE):
+        now, part = means.clock.now(), athlete_ids[begin : begin + MOST_PER_PAGE]
+        queued = [sync_wellness.new(athlete_id, days, Lane.SCHEDULED, now, reason) for athlete_id in part]
+        async with means.database.transaction() as connection:
+            await jobs.enqueue(connection, queued)
+        means.on_queued()
+    return f", asked for {days} days of wellness of {len(athlete_ids)}" if athlete_ids else ""
+
+
 async def _ingestion_tick(run: Run, means: Means) -> str:
     # Backfills first: they live on what the looks leave, and must not wait until all of those are done.
     async with means.database.transaction() as connection:
@@ -96,7 +117,8 @@ async def _monthly_load(run: Run, means: Means) -> str:
 
 
 async def _weekly_thresholds(run: Run, means: Means) -> str:
-    return "nothing was done: this version takes thresholds from people and imports alone"
+    asked = await _ask_for_wellness(AUDITED_WELLNESS_DAYS, means, run.job)
+    return f"nothing was done: this version takes thresholds from people and imports alone{asked}"
 
 
 async def _resting_hr(run: Run, means: Means) -> str:
@@ -106,8 +128,8 @@ async def _resting_hr(run: Run, means: Means) -> str:
 OCCASIONS: Final[Mapping[str, Callable[[Run, Means], Awaitable[str]]]] = {
     "ingestion_tick": _ingestion_tick,
     "background_sync": partial(_sync, Occasion.BACKGROUND_SYNC),
-    "quick_sync": partial(_sync, Occasion.QUICK_SYNC),
-    "daily_sync": partial(_sync, Occasion.DAILY_SYNC),
+    "quick_sync": partial(_sync_both, Occasion.QUICK_SYNC, QUICK_WELLNESS_DAYS),
+    "daily_sync": partial(_sync_both, Occasion.DAILY_SYNC, AUDITED_WELLNESS_DAYS),
     "weekly_thresholds": _weekly_thresholds,
     "monthly_load": _monthly_load,
     "resting_hr": _resting_hr,

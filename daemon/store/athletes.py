@@ -69,7 +69,7 @@ async def wake(connection: Connection, athlete_id: int) -> None:
 
 
 async def list_all(connection: Connection) -> list[dict[str, Any]]:
-    """Return every athlete with the number of activities and the newest start."""
+    """Return every athlete with how many activities, the newest start, and how his key of Intervals.icu stands."""
     return [dict(row) for row in await fetched(_queries.list_all(connection))]
 
 

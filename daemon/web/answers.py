@@ -16,10 +16,10 @@ log = structlog.get_logger()
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def answer(body: Mapping[str, Any], status: int = 200) -> web.Response:
-    """Return JSON; instants as ISO 8601 with a Z."""
+def answer(body: Any, status: int = 200) -> web.Response:
+    """Return JSON; days as 2026-03-01, instants as ISO 8601 with a Z."""
     return web.Response(
-        body=orjson.dumps(dict(body), option=orjson.OPT_UTC_Z), status=status, content_type="application/json"
+        body=orjson.dumps(body, option=orjson.OPT_UTC_Z), status=status, content_type="application/json"
     )
 
 

@@ -21,6 +21,7 @@ from daemon.core.events import MalformedEvent, parse
 from daemon.core.signature import verify
 from daemon.loops.inbox import Inbox
 from daemon.store.events import Arrival
+from daemon.web.bodies import TooLarge, read_bounded
 
 log = structlog.get_logger()
 
@@ -69,7 +70,7 @@ class Webhook:
         received_at = self._clock.now()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-                body = await _read(request)
+                body = await read_bounded(request, LARGEST_BODY)
                 event = parse(body)
                 arrival = Arrival(event.dedup_key, received_at, body, self._signature(request, body))
                 is_new = await self._inbox.accept(arrival)
@@ -79,7 +80,7 @@ class Webhook:
         except ConnectionError:
             log.warning("webhook.broken_off")
             return _refusal(400, "the body broke off")
-        except _TooLarge:
+        except TooLarge:
             log.warning("webhook.too_large", most=LARGEST_BODY)
             return _refusal(413, f"more than {LARGEST_BODY} bytes", close=True)
         except TimeoutError:
@@ -108,22 +109,6 @@ class Webhook:
         if key is None:
             return None
         return verify(request.headers.get("X-Strava-Signature"), body, key.get_secret_value().encode())
-
-
-class _TooLarge(Exception):
-    pass
-
-
-async def _read(request: web.Request) -> bytes:
-    """Read the body in bounded pieces: neither a false length nor a compressed bomb gets past the limit."""
-    if (request.content_length or 0) > LARGEST_BODY:
-        raise _TooLarge
-    body = bytearray()
-    async for piece in request.content.iter_chunked(16 * 1024):
-        body += piece
-        if len(body) > LARGEST_BODY:
-            raise _TooLarge
-    return bytes(body)
 
 
 def _same(given: str, expected: SecretStr) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.deeds import activities, athletes, disorder, settings
+from sandbox.deeds import activities, athletes, disorder, settings, wellness
 from sandbox.stage import Deed
 
 DEEDS: Mapping[str, Deed] = {
@@ -23,4 +23,7 @@ DEEDS: Mapping[str, Deed] = {
     "clear_faults": Deed(("fault_id",), disorder.clear_faults),
     "foreign_use": Deed(("requests",), disorder.foreign_use),
     "settings": Deed(settings.FIELDS, settings.change),
+    "wellness": Deed(("athlete_id", "on", "values", "event"), wellness.change),
+    "intervals_key": Deed(("athlete_id", "dead", "renew"), wellness.key),
+    "intervals_event": Deed(("body", "text"), wellness.event),
 }

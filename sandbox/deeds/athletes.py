@@ -36,6 +36,9 @@ def athlete_report(strava: FakeStrava, athlete: Athlete) -> dict[str, Any]:
         "source": athlete.source,
         "connected": grant is not None,
         **{name: held.get(name) for name in ("scope", "refresh_token", "access_token", "expires_at")},
+        "intervals_id": strava.intervals.name(athlete.id),
+        "intervals_api_key": strava.intervals.key(athlete.id, "api_key"),
+        "intervals_bearer": strava.intervals.key(athlete.id, "bearer"),
     }
 
 

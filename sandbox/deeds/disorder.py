@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import orjson
 
+from sandbox import intervals_api
 from sandbox.asked import Asked, BadAsk
 from sandbox.deeds.activities import manner_of, reference
 from sandbox.stage import Act, Json, Stage
 from sandbox.switches import ANY, API, API_ENDPOINTS, KINDS
 
-ENDPOINTS = (API, ANY, *sorted(API_ENDPOINTS), "authorize", "token", "revoke", "deauthorize", "push_subscriptions")
+ENDPOINTS = (
+    API,
+    ANY,
+    *sorted(API_ENDPOINTS),
+    "authorize",
+    "token",
+    "revoke",
+    "deauthorize",
+    "push_subscriptions",
+    *intervals_api.ENDPOINTS,
+)
 FAULT_FIELDS = ("endpoint", "kind", "count", "rate", "athlete_id", "seconds")
 
 

@@ -54,8 +54,9 @@ UPDATE turns SET resting = false FROM woken WHERE turns.athlete_id = woken.athle
 -- name: list_all()
 SELECT a.athlete_id, a.name, a.sex, a.scope, a.state, a.state_reason, a.state_since,
     (SELECT count(*) FROM activities v WHERE v.athlete_id = a.athlete_id)::bigint AS activities,
-    (SELECT max(v.start_at) FROM activities v WHERE v.athlete_id = a.athlete_id) AS newest_start_at
-FROM athletes a ORDER BY a.athlete_id;
+    (SELECT max(v.start_at) FROM activities v WHERE v.athlete_id = a.athlete_id) AS newest_start_at,
+    i.state AS intervals_state, i.state_reason AS intervals_reason
+FROM athletes a LEFT JOIN intervals_credentials i USING (athlete_id) ORDER BY a.athlete_id;
 
 -- name: count_by_state()
 SELECT state, count(*)::bigint AS athletes FROM athletes GROUP BY state ORDER BY state;

@@ -207,7 +207,9 @@ WITH old AS (
 SELECT count(*) FROM gone;
 
 -- name: forget_athlete(athlete_id, but_job_id)!
-DELETE FROM jobs WHERE serial_key = :athlete_id AND job_id <> :but_job_id;
+-- Those without a serial key tell in their payload about whom they are.
+DELETE FROM jobs WHERE (serial_key = :athlete_id OR serial_key IS NULL
+    AND payload->>'athlete_id' = (:athlete_id::bigint)::text) AND job_id <> :but_job_id;
 
 -- name: backlog()
 -- What waits for Strava, by lane and kind.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from tests.support.daemon import Daemon, callback_url, free_port
+from tests.support.daemon import Daemon, callback_url, free_port, intervals_flags
 from tests.support.sandbox import running_sandbox
 
 MakeHouse = Callable[..., Awaitable[Daemon]]
@@ -25,7 +25,13 @@ async def make_house(tmp_path: Path) -> AsyncIterator[MakeHouse]:
             port = free_port()
             sandbox = await stack.enter_async_context(
                 running_sandbox(
-                    "--callback", callback_url(port), "--retry-seconds", "0.5", *flags, athletes=athletes
+                    "--callback",
+                    callback_url(port),
+                    "--retry-seconds",
+                    "0.5",
+                    *intervals_flags(port),
+                    *flags,
+                    athletes=athletes,
                 )
             )
             daemon = Daemon(tmp_path, sandbox, port, **overrides)

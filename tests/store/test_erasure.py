@@ -13,15 +13,27 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from daemon.clock import SystemClock
+from daemon.core.admission import Lane
 from daemon.core.events import parse
 from daemon.core.look import Shape
-from daemon.jobs import erase_athlete
+from daemon.jobs import erase_athlete, sync_wellness, wellness_days
 from daemon.jobs.rooms import Rooms
 from daemon.loops.inbox import Budget, Folding
 from daemon.loops.sweeper import Retention, Sweeper
 from daemon.science.load import Load
 from daemon.science.statistics import ActivityFacts, summarize
-from daemon.store import activities, athletes, backfills, credentials, events, jobs, outbox, runs
+from daemon.science.wellness import Weights
+from daemon.store import (
+    activities,
+    athletes,
+    backfills,
+    credentials,
+    events,
+    intervals_credentials,
+    jobs,
+    outbox,
+    runs,
+)
 from daemon.store.database import Connection, Database
 from daemon.store.events import Arrival
 from daemon.store.jobs import Job
@@ -91,6 +103,9 @@ async def fill(database: Database, athlete_id: int) -> None:
         assert run is not None
         ask = NewAsk(athlete_id, "stale", "a day old", 60, urgency=1.0)
         await runs.advance(connection, run, Progress(athlete_id, True, 1, {}, 0, 0), [ask])
+        await intervals_credentials.put(connection, athlete_id, "api_key", b"sealed", LONG_AGO)
+        day = {date(2026, 1, 1): {"resting_hr": 50.0}}
+        await wellness_days.settle_post(connection, athlete_id, day, Weights(), LONG_AGO)
     await folding(database).fold_once()
     async with database.connection() as connection:
         await jobs.complete(connection, await claim_one(connection), "done")
@@ -152,6 +167,19 @@ async def test_an_erased_athlete_leaves_no_row_in_any_table_and_others_keep_thei
         "SELECT count(*) FROM events WHERE position('lake' in encode(body, 'escape')) > 0"
     )
     assert names == 1
+
+
+async def test_a_sync_of_wellness_goes_with_its_athlete_although_it_has_no_serial_key(
+    database: Database, connection: Connection
+) -> None:
+    syncs = [sync_wellness.new(athlete_id, 7, Lane.LIVE, later(60), "a test") for athlete_id in (1, 2)]
+    await jobs.enqueue(connection, [*syncs, new_job("house work", run_at=later(60))])
+    await deauthorize(connection, 1, days_ago=8)
+
+    await erase_athlete.run(await claimed_erasure(connection, 1), rooms(database))
+
+    left = await connection.fetch("SELECT dedup_key FROM jobs WHERE state = 'queued' ORDER BY 1")
+    assert [row["dedup_key"] for row in left] == ["house work", "sync_wellness:2"]
 
 
 async def test_who_came_back_is_not_erased(database: Database, connection: Connection) -> None:

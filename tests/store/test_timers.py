@@ -23,7 +23,7 @@ from daemon.loops import occasions
 from daemon.loops import timers as loop
 from daemon.loops.occasions import Means
 from daemon.loops.timers import Timers
-from daemon.store import ledgers, runs, timers, vitals
+from daemon.store import intervals_credentials, ledgers, runs, timers, vitals
 from daemon.store.database import Connection, Database
 from daemon.store.runs import Run, SyncResult
 from tests.support.clocks import SetClock
@@ -307,6 +307,31 @@ async def test_however_many_athletes_the_queue_holds_few_of_their_looks_and_the_
     assert set(await ask_rows(connection, run_id)) == set(range(1, 101))
     # Nobody is looked at before three pages are known, and of these the most urgent come first.
     assert order[0] == 48
+
+
+@pytest.mark.parametrize(("job", "days"), [("quick_sync", 7), ("daily_sync", 30), ("weekly_thresholds", 30)])
+async def test_wellness_is_read_again_of_whoever_gave_a_key(
+    database: Database,
+    connection: Connection,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+    job: str,
+    days: int,
+) -> None:
+    rule(monkeypatch, lambda athlete_id: Skip(why="too_soon", reason="", until=clock.now()))
+    await connect_athletes(connection, range(1, 4))
+    for athlete_id in (1, 3):
+        await intervals_credentials.put(connection, athlete_id, "api_key", b"sealed", clock.now())
+    async with running(database, clock):
+        await ask_by_hand(connection, job)
+        (row,) = await until_ended(connection, 1)
+
+    queued = await connection.fetch("SELECT payload, lookback_seconds FROM jobs WHERE kind = 'sync_wellness'")
+    assert {(one["payload"]["athlete_id"], one["lookback_seconds"]) for one in queued} == {
+        (1, days * 86_400),
+        (3, days * 86_400),
+    }
+    assert f"asked for {days} days of wellness of 2" in row["result"]
 
 
 async def test_where_the_days_calls_are_short_the_most_urgent_are_looked_at_and_the_others_passed_over(

@@ -25,6 +25,7 @@ from tests.support.sandbox import Sandbox
 ROOT = Path(__file__).resolve().parents[2]
 WEBHOOK_SECRET = "flow-tests-webhook-secret-1"
 VERIFY_TOKEN = "flow-tests-verify-token"
+INTERVALS_SECRET = "flow-tests-intervals-secret"
 SUBSCRIPTION_ID = 131300
 READY_SECONDS = 90.0
 IMPORTED = (
@@ -56,6 +57,8 @@ class Daemon:
             "strava.verify_token": f'"{VERIFY_TOKEN}"',
             "strava.webhook_secret": f'"{WEBHOOK_SECRET}"',
             "strava.subscription_id": str(SUBSCRIPTION_ID),
+            "intervals.api_url": f'"{self.sandbox.intervals_url}"',
+            "intervals.webhook_secret": f'"{INTERVALS_SECRET}"',
             "web.port": str(port),
             "database.directory": '"."',
             "vault.keys": f'["{new_key().get_secret_value()}"]',
@@ -217,3 +220,9 @@ def free_port() -> int:
 def callback_url(port: int) -> str:
     """Return where a sandbox shall push to."""
     return f"http://127.0.0.1:{port}/webhook/{WEBHOOK_SECRET}"
+
+
+def intervals_flags(port: int) -> tuple[str, ...]:
+    """Return the flags with which a sandbox's Intervals.icu pushes to a daemon on this port."""
+    url = f"http://127.0.0.1:{port}/webhook/intervals/{INTERVALS_SECRET}"
+    return ("--intervals-callback", url, "--intervals-secret", INTERVALS_SECRET)

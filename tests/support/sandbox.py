@@ -26,6 +26,7 @@ class Sandbox:
     def __init__(self, url: str, process_id: int, session: aiohttp.ClientSession) -> None:
         self.url = url
         self.api_url = f"{url}/api/v3"
+        self.intervals_url = f"{url}/api/v1"
         self.oauth_url = f"{url}/oauth"
         self.client_id = 12345
         self.client_secret = "sandbox-secret"
@@ -100,6 +101,15 @@ class Sandbox:
         shown = await self.control("GET", f"/events?settled={settled}")
         assert shown["settled"] is not False, f"events are still under way after {settled} s"
         deliveries: list[dict[str, Any]] = shown["events"]
+        return deliveries
+
+    async def change_wellness(
+        self, athlete_id: int, on: str, *, event: bool = True, **values: float | None
+    ) -> list[int]:
+        """Change a day at the fake Intervals.icu, by its own names; returns the ids of the deliveries."""
+        body = {"on": on, "values": values, "event": event}
+        changed = await self.control("PATCH", f"/athletes/{athlete_id}/wellness", body)
+        deliveries: list[int] = changed["events"]
         return deliveries
 
     async def fault(self, kind: str, **wishes: Any) -> dict[str, Any]:

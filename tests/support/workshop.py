@@ -15,12 +15,14 @@ from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.core.admission import LANES, Lane
 from daemon.core.quota import Lengths, Limits
+from daemon.intervals.client import IntervalsClient
 from daemon.jobs import sync_athlete
 from daemon.jobs.kinds import KINDS
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
 from daemon.science.pace import GradeModel
+from daemon.science.wellness import Weights
 from daemon.store import jobs, ledgers, runs
 from daemon.store.database import Database
 from daemon.store.jobs import NewJob
@@ -124,5 +126,8 @@ async def furnished(
             clock=clock,
             streams_days=7,
             grade_model=GradeModel.STRAVA,
+            cipher=cipher,
+            intervals=IntervalsClient(session, "http://127.0.0.1:1", 5.0, clock),  # nobody is there
+            weights=Weights(),
         )
         yield Workshop(rooms, sandbox, cipher, strangers)

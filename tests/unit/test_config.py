@@ -209,6 +209,12 @@ def test_a_key_outside_any_table_is_told_where_it_belongs(file: Path) -> None:
         ("database.pool_size = 1", "database.pool_size must be at least 2, got 1"),
         ("logs.level = 'loud'", "logs.level must be one of 'debug', 'info', 'warning' or 'error', got 'loud'"),
         ("retention.deauthorized_days = 31", "retention.deauthorized_days must be at most 30, got 31"),
+        ("intervals.requests_per_second = 10", "intervals.requests_per_second must be at most 9.0, got 10"),
+        (
+            "science.hrv_weight = 0.06",
+            "science.sleep_weight must leave the three weights of wellness at 0.1 together, or less",
+        ),
+        ("science.hrv_weight = 0.2", "science.hrv_weight must be at most 0.1, got 0.2"),
         ("logs.format = {}", "logs.format must be one of 'auto', 'json' or 'console', got a table"),
     ],
 )
@@ -216,6 +222,16 @@ def test_a_wrong_value_is_told_with_what_was_expected_and_what_came(file: Path, 
     file.write_text(f"# first\n\n{line}\n{COMPLETE}")
 
     assert problems(file) == [f"config.toml:3: {told}"]
+
+
+def test_a_secret_that_may_be_empty_is_long_enough_where_it_is_not_and_is_not_repeated(file: Path) -> None:
+    assert config.load(file).intervals.webhook_secret.get_secret_value() == ""
+    assert "" not in config.secret_values(config.load(file))
+    file.write_text(f'{COMPLETE}\n[intervals]\nwebhook_secret = "canary"\n')
+
+    (problem,) = problems(file)
+    assert ": intervals.webhook_secret must be at least 22 of the characters" in problem
+    assert "canary" not in problem
 
 
 @pytest.mark.parametrize(

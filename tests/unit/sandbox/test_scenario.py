@@ -61,10 +61,13 @@ async def test_every_deed_can_stand_in_a_scenario(serve: Serve, callback: Callba
         {"at": 9, "do": "foreign_use", "requests": 12},
         {"at": 10, "do": "revoke", "athlete_id": FIRST},
         {"at": 11, "do": "authorize", "athlete_id": FIRST, "scope": "read"},
+        {"at": 12, "do": "wellness", "athlete_id": FIRST, "on": "2026-03-01", "values": {"restingHR": 61}},
+        {"at": 13, "do": "intervals_key", "athlete_id": FIRST, "renew": True},
+        {"at": 14, "do": "intervals_event", "body": {"forged": True}},
     )
     assert {step["do"] for step in map(orjson.loads, scenario.splitlines())} == set(DEEDS)
     progress = await play(served, scenario)
-    assert (progress["state"], progress["done"], progress["failures"]) == ("done", 13, [])
+    assert (progress["state"], progress["done"], progress["failures"]) == ("done", 16, [])
     await served.control("GET", "/events?settled=5")
     (copy,) = served.strava.world
     heard = [event.get("aspect_type", "forged") for event in callback.events()]

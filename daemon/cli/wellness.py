@@ -1,0 +1,229 @@
+"""`domestique athletes wellness` and `… intervals`: what is known of athletes' days, and where it comes from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from pydantic import SecretStr
+
+from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
+from daemon.cli.output import complain, console, print_json, print_table
+from daemon.clock import SystemClock
+from daemon.config import Settings
+from daemon.core.wellness import MOST_DAYS, FaultyDays, Patch, parse_days
+from daemon.intervals.wire import Credential
+from daemon.jobs import sync_wellness, wellness_days
+from daemon.science.wellness import Weights
+from daemon.store import athletes, intervals_credentials
+from daemon.store.opening import Opened
+from daemon.vault.cipher import Cipher
+from daemon.web.intervals_keys import NOT_CONNECTED, is_secret
+from daemon.web.wellness import report
+
+AthleteArgument = Annotated[int, typer.Argument(help="Strava's id of the athlete.", min=1)]
+
+SHOWN: Final = {
+    "on": "day",
+    "resting_hr": "resting HR",
+    "hrv_rmssd": "HRV (rMSSD)",
+    "sleep_hours": "sleep (h)",
+    "modifier": "modifier",
+    "explanation": "because",
+}
+
+
+def weights_of(settings: Settings) -> Weights:
+    """Return how far each signal may move a load."""
+    science = settings.science
+    return Weights(science.hrv_weight, science.resting_hr_weight, science.sleep_weight)
+
+
+def wellness(
+    athlete_id: AthleteArgument,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", help="CSV with a heading or JSON; see docs/wellness.md.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=1_000, help="How many days to show.")] = 30,
+    config_path: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Show an athlete's days with their modifiers and what these are made of; or bring days in from a file."""
+    settings, now = settings_from(config_path), SystemClock().now()
+    patches = _read(file) if file is not None else None
+
+    async def work(opened: Opened) -> list[dict[str, Any]] | dict[str, int] | None:
+        async with opened.database.transaction() as connection:
+            if not await athletes.hold_known(connection, [athlete_id]):
+                return None
+            if patches is None:
+                return await report(connection, athlete_id, now, days, weights_of(settings))
+            count = 0
+            for part in patches:
+                count += await wellness_days.settle_post(connection, athlete_id, part, weights_of(settings), now)
+            return {"days": sum(map(len, patches)), "changed": count}
+
+    found = with_database(settings, work)
+    if found is None:
+        complain(f"there is no athlete {athlete_id}: `domestique athletes list` shows who there is")
+        raise typer.Exit(1)
+    if as_json:
+        print_json(found)
+    elif isinstance(found, dict):
+        console.print(f"{found['days']} days read, {found['changed']} of them changed something")
+    else:
+        empty = f"nothing is known of the last {days} days: connect Intervals.icu, import a file, or post days"
+        print_table([_row(day) for day in found], SHOWN, empty)
+
+
+def _row(day: dict[str, Any]) -> dict[str, Any]:
+    values = day["values"]
+    sleep_seconds = values.get("sleep_seconds")
+    return {
+        **values,
+        "on": day["on"],
+        "sleep_hours": sleep_seconds / 3600 if sleep_seconds is not None else None,
+        "modifier": f"{day['modifier']:.3f}",
+        "explanation": day["explanation"],
+    }
+
+
+def _read(file: Path) -> list[dict[date, Patch]]:
+    """Read a file in parts as large as a post may be; faults are told with line or entry, exit status 2."""
+    entries, places = _csv(file) if file.suffix.lower() == ".csv" else _json(file)
+    parts: list[dict[date, Patch]] = []
+    faults: list[str] = []
+    now = SystemClock().now()
+    for begin in range(0, max(len(entries), 1), MOST_DAYS):
+        try:
+            parts.append(parse_days(entries[begin : begin + MOST_DAYS], now))
+        except FaultyDays as error:
+            for fault in error.faults:
+                place = places[begin + fault.index] if places else "the file"
+                faults.append(
+                    f"{file.name}: {place}" + (f", {fault.field}" if fault.field else "") + f": {fault.message}"
+                )
+    if faults:
+        for sentence in faults:
+            complain(sentence)
+        complain("nothing was imported: mend the file and import it again")
+        raise typer.Exit(2)
+    return parts
+
+
+def _json(file: Path) -> tuple[list[Any], list[str]]:
+    try:
+        entries = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        complain(f"{file.name}:{error.lineno}: not JSON: {error.msg}. A CSV file must be named .csv")
+        raise typer.Exit(2) from error
+    if not isinstance(entries, list):
+        complain(f'{file.name}: must be a list of days: [{{"on": "2026-03-01", "resting_hr": 48}}]')
+        raise typer.Exit(2)
+    return entries, [f"entry {number}" for number in range(1, len(entries) + 1)]
+
+
+def _csv(file: Path) -> tuple[list[Any], list[str]]:
+    """Read a CSV file with a heading; an empty cell says nothing of its field."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        complain(f"{file.name}: is not UTF-8 text: save it as CSV in UTF-8")
+        raise typer.Exit(2) from error
+    reader = csv.DictReader(io.StringIO(text), restkey="a cell too many", restval="")
+    entries: list[Any] = []
+    places: list[str] = []
+    try:
+        for row in reader:
+            cells = {name.strip(): cell for name, cell in row.items()}
+            entries.append({name: _cell(name, cell) for name, cell in cells.items() if cell})
+            places.append(f"line {reader.line_num}")
+    except csv.Error as error:
+        complain(f"{file.name}:{reader.line_num}: not CSV: {error}")
+        raise typer.Exit(2) from error
+    return entries, places
+
+
+def _cell(name: str, cell: Any) -> Any:
+    if name == "on" or not isinstance(cell, str):
+        return cell
+    try:
+        return float(cell)
+    except ValueError:
+        return cell  # its reader says what it must be
+
+
+def intervals(
+    athlete_id: AthleteArgument,
+    api_key_file: Annotated[
+        str | None, typer.Option(help="File with his personal API key; - reads standard input.", metavar="FILE")
+    ] = None,
+    bearer_file: Annotated[
+        str | None, typer.Option(help="File with an OAuth token for him; - reads standard input.", metavar="FILE")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Forget his key; what was read with it stays.")] = False,
+    config_path: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Connect an athlete to Intervals.icu with a key from a file, disconnect him, or show how he is connected."""
+    settings, now = settings_from(config_path), SystemClock().now()
+    if sum((api_key_file is not None, bearer_file is not None, remove)) > 1:
+        complain("give one of --api-key-file, --bearer-file and --remove")
+        raise typer.Exit(2)
+    credential = None
+    if api_key_file is not None:
+        credential = Credential("api_key", _secret(api_key_file))
+    elif bearer_file is not None:
+        credential = Credential("bearer", _secret(bearer_file))
+
+    async def work(opened: Opened) -> dict[str, Any] | None:
+        async with opened.database.transaction() as connection:
+            if not await athletes.hold_known(connection, [athlete_id]):
+                return None
+            if credential is not None:
+                cipher = Cipher(settings.vault.keys)
+                await sync_wellness.connect(connection, cipher, athlete_id, credential, now)
+            elif remove:
+                await intervals_credentials.remove(connection, athlete_id)
+            return await intervals_credentials.show(connection, athlete_id) or NOT_CONNECTED
+
+    shown = with_database(settings, work)
+    if shown is None:
+        complain(f"there is no athlete {athlete_id}: `domestique athletes list` shows who there is")
+        raise typer.Exit(1)
+    if as_json:
+        print_json(shown)
+        return
+    headings = {
+        "state": "Intervals.icu",
+        "state_reason": "why",
+        "state_since": "since",
+        "kind": "with",
+        "intervals_id": "called",
+        "synced_at": "last sync",
+    }
+    print_table([shown], headings, "")
+    if credential is not None:
+        console.print("the first sync is queued: a running daemon carries it out within seconds")
+
+
+def _secret(file: str) -> SecretStr:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        complain(f"{file}: cannot be read: {reason}")
+        raise typer.Exit(2) from error
+    if not is_secret(text.strip()):
+        complain(f"{'standard input' if file == '-' else file}: must hold the key alone, on one line")
+        raise typer.Exit(2)
+    return SecretStr(text.strip())

@@ -1,0 +1,1 @@
+"""All that knows Intervals.icu: `wire` for its language, `client` for its sockets."""

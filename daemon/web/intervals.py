@@ -1,0 +1,76 @@
+"""Intervals.icu's webhook: hints, believed for nothing, answered alike whoever they name.
+
+Intervals.icu sends a secret in the body; ours is in the path as well, so that a stranger's body is not even read.
+Only a 200 counts there: anything else is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from typing import Final
+
+import structlog
+from aiohttp import web
+from pydantic import SecretStr
+
+from daemon.core.events import MalformedEvent
+from daemon.core.intervals_events import Hints, parse
+from daemon.loops.intervals_hints import IntervalsHints
+from daemon.web.bodies import TooLarge, read_bounded
+
+log = structlog.get_logger()
+
+LARGEST_BODY: Final = 512 * 1024  # whole records, some 1.5 KB each
+READ_WITHIN_SECONDS: Final = 5.0
+
+
+class IntervalsWebhook:
+    """One route; without a secret in the settings it is not there."""
+
+    def __init__(self, hints: IntervalsHints, secret: SecretStr) -> None:
+        self._hints = hints
+        self._secret = secret
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what the server shall route here."""
+        return [web.post("/webhook/intervals/{secret}", self.receive)]
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer 200 once the hints are noted."""
+        if not self._is_secret(request.match_info["secret"]):
+            log.warning("intervals.wrong_secret", where="path")
+            raise web.HTTPNotFound
+        try:
+            async with asyncio.timeout(READ_WITHIN_SECONDS):
+                hints = parse(await read_bounded(request, LARGEST_BODY))
+        except (MalformedEvent, ConnectionError) as error:
+            log.warning("intervals.malformed", reason=str(error) or "the body broke off")
+            return _refusal(400, f"no events: {error}")
+        except TooLarge:
+            log.warning("intervals.too_large", most=LARGEST_BODY)
+            return _refusal(413, f"more than {LARGEST_BODY} bytes", close=True)
+        except TimeoutError:
+            return _refusal(503, "not read in time; send it again", close=True)
+        return self._take(hints)
+
+    def _take(self, hints: Hints) -> web.Response:
+        if not self._is_secret(hints.secret):
+            log.warning("intervals.wrong_secret", where="body")
+            return _refusal(403, "the secret in the body is wrong")
+        if not self._hints.take(hints.earliest):
+            log.warning("intervals.not_taken")
+            return _refusal(503, "too many hints wait; send it again")
+        log.info("intervals.hinted", athletes=len(hints.earliest))
+        return web.json_response({"status": "noted"})
+
+    def _is_secret(self, given: str) -> bool:
+        expected = self._secret.get_secret_value()
+        return hmac.compare_digest(given.encode(errors="replace"), expected.encode())
+
+
+def _refusal(status: int, reason: str, *, close: bool = False) -> web.Response:
+    response = web.json_response({"error": reason}, status=status)
+    if close:
+        response.force_close()
+    return response
