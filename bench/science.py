@@ -1,11 +1,11 @@
 """What the science costs: the statistics of a ride, and 90 days of loads computed again from what is kept.
 
-    .venv/bin/python -m bench.science [--athletes 1000]
+    .venv/bin/python -m bench.science [--athletes 1000] [--without-database]
 
-One process, no database: rows stand in memory as a query would give them. Beside it the plain way, the same loads
-from the raw streams without any curve: a few activities are measured, the rest is their multiple. Even so that way
-is flattered, for the streams would first have to be kept, or asked of Strava. Ratios are of one run; absolute
-figures are this machine's.
+First one process and no database: rows stand in memory as a query would give them. Beside it the plain way, the
+same loads from the raw streams without any curve: a few activities are measured, the rest is their multiple. Even
+so that way is flattered, for the streams would first have to be kept, or asked of Strava. Then the same through the
+database and the daemon's own jobs. Ratios are of one run; absolute figures are this machine's.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 
+from bench import science_store
+from bench.science_store import Original
 from daemon.science import fitness, heart, pace, power, streams, wellness
 from daemon.science.fitness import Basis, DayLoad
 from daemon.science.in_force import Threshold, Thresholds
 from daemon.science.load import Load, score
 from daemon.science.pace import GradeModel
 from daemon.science.sports import Family, family_of
-from daemon.science.statistics import ActivityFacts, Totals, summarize
+from daemon.science.statistics import ActivityFacts, Statistics, Totals, summarize
 from daemon.science.wellness import Reading, Weights
 from daemon.strava.wire import parse_streams
 
@@ -38,12 +41,12 @@ EVERY_DAYS = (2, 2, 1, 1, 1)  # five activities in seven days
 REPEATS = 7
 
 THRESHOLDS = Thresholds(
-    ftp_watts=Threshold(250.0, "fitted", 1),
-    critical_speed_m_per_s=Threshold(4.0, "fitted", 2),
-    css_m_per_s=Threshold(1.1, "fitted", 3),
-    lthr_bpm=Threshold(168.0, "fitted", 4),
-    max_hr_bpm=Threshold(188.0, "measured", 5),
-    resting_hr_bpm=Threshold(48.0, "measured", 6),
+    ftp_watts=Threshold(250.0, "critical_power", 1),
+    critical_speed_m_per_s=Threshold(4.0, "critical_power", 2),
+    css_m_per_s=Threshold(1.1, "critical_power", 3),
+    lthr_bpm=Threshold(168.0, "critical_power", 4),
+    max_hr_bpm=Threshold(188.0, "observed", 5),
+    resting_hr_bpm=Threshold(48.0, "observed", 6),
     sex="F",
 )
 
@@ -56,6 +59,7 @@ class Example:
     facts: ActivityFacts
     body: bytes | None
     row: dict[str, Any]
+    statistics: Statistics
 
 
 def example(sport_type: str, seconds: int, *channels: str) -> Example:
@@ -82,11 +86,12 @@ def example(sport_type: str, seconds: int, *channels: str) -> Example:
         trainer=False,
         perceived_exertion=None,
     )
-    columns = summarize(parse_streams(body) if body else None, facts).columns()
+    found = summarize(parse_streams(body) if body else None, facts)
+    columns = found.columns()
     row: dict[str, Any] = {name: columns[name] for name in Totals.__dataclass_fields__}
     if row["heart_rate_seconds"] is not None:
         row["heart_rate_seconds"] = row["heart_rate_seconds"].tolist()  # as a driver gives an array
-    return Example(sport_type, facts, body, row)
+    return Example(sport_type, facts, body, row, found)
 
 
 def examples() -> list[Example]:
@@ -167,7 +172,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="What the science costs.")
     parser.add_argument("--athletes", type=int, default=1000)
-    athletes = parser.parse_args().athletes
+    parser.add_argument("--without-database", action="store_true")
+    options = parser.parse_args()
+    athletes: int = options.athletes
     known = examples()
 
     print(f"statistics of a ride, streams answer to row     1 h {1000 * ride_statistics(1):8.1f} ms")
@@ -213,6 +220,10 @@ def main() -> None:
     print(f"memory for one athlete's slice ({len(results)} activities): {peak_bytes / 1000:,.0f} kB at most\n")
     print(f"fitness of those days   {fitness_seconds:8.1f} s{athletes * DAYS / fitness_seconds:12,.0f} days/s")
     print(f"modifiers of those days {wellness_seconds:8.1f} s{athletes * DAYS / wellness_seconds:12,.0f} days/s")
+    if not options.without_database:
+        science_store.measure(
+            [Original(one.sport_type, one.statistics, one.body, partial(from_raw, one)) for one in known], athletes
+        )
 
 
 if __name__ == "__main__":

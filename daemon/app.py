@@ -38,8 +38,6 @@ from daemon.loops.sweeper import Retention, Sweeper
 from daemon.loops.timers import Timers
 from daemon.loops.worker import Work, Worker
 from daemon.notify import notify
-from daemon.science.pace import GradeModel
-from daemon.science.wellness import Weights
 from daemon.store.database import Database
 from daemon.store.opening import open_database, window_lengths
 from daemon.strava.client import OAuthClient, StravaClient, open_session
@@ -47,6 +45,7 @@ from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
 from daemon.web.admin import Guard
+from daemon.web.athletes import AthletePages
 from daemon.web.health import HealthPages
 from daemon.web.intervals import IntervalsWebhook
 from daemon.web.intervals_keys import IntervalsKeys
@@ -104,7 +103,7 @@ def _rooms(settings: Settings, database: Database, session: ClientSession, calcu
     strava, clock = settings.strava, SystemClock()
     oauth = OAuthClient(session, strava.oauth_url, AppCredentials(strava.client_id, strava.client_secret))
     pace = Pace(settings.quota.requests_per_second, settings.quota.concurrency)
-    cipher, intervals, science = Cipher(settings.vault.keys), settings.intervals, settings.science
+    cipher, intervals = Cipher(settings.vault.keys), settings.intervals
     return Rooms(
         database=database,
         strava=StravaClient(session, strava.api_url),
@@ -113,10 +112,9 @@ def _rooms(settings: Settings, database: Database, session: ClientSession, calcu
         calculator=calculator,
         clock=clock,
         streams_days=settings.retention.streams_days,
-        grade_model=GradeModel(science.grade_model),
+        choices=settings.science.choices(),
         cipher=cipher,
         intervals=IntervalsClient(session, intervals.api_url, intervals.requests_per_second, clock),
-        weights=Weights(science.hrv_weight, science.resting_hr_weight, science.sleep_weight),
     )
 
 
@@ -196,7 +194,8 @@ def _routes(
         *QuotaPage(database, strava.client_id, window_lengths(settings), guard).routes(),
         *SchedulerPages(database, guard, settings.schedule.timezone).routes(),
         *SyncPages(database, guard, strava.client_id, Policy(settings.sync.policy), clock, trial).routes(),
-        *WellnessPages(database, rooms.weights, clock, guard, worker.wake).routes(),
+        *WellnessPages(database, rooms.choices.weights, clock, guard, worker.wake).routes(),
+        *AthletePages(database, guard, clock, rooms.choices.basis, worker.wake).routes(),
         *IntervalsKeys(database, rooms.cipher, clock, guard, worker.wake).routes(),
     ]
     if settings.intervals.webhook_secret:

@@ -86,15 +86,33 @@ def _explain(activity: Mapping[str, Any]) -> None:
         return
     console.print(f"[bold]load {shown(load['utl'])}[/bold] by {load['method']}: ", end="")
     console.print(load["explanation"], markup=False)
+    if load["raw"] is not None:
+        words = (
+            f"{load['raw']:.1f} as measured × {load['modifier']:.3f} for wellness. {load['modifier_explanation']}"
+        )
+        console.print(words.rstrip(), markup=False)
     rows = [{"what": "input", "name": name, "value": value} for name, value in load["inputs"].items()]
     for name, row in load["thresholds"].items():
         rows.append({"what": "threshold", "name": name, "value": f"{shown(row['value'])} ({row['method']})"})
+    rows += [
+        {"what": "wellness", "name": part["signal"], "value": _wellness(part)} for part in load["modifier_parts"]
+    ]
     rows += [{"what": "refused", "name": name, "value": why} for name, why in load["refused"].items()]
     rows += [{"what": "quality", "name": name, "value": value} for name, value in _quality(activity["statistics"])]
     rows.append(
         {"what": "version", "name": "computed", "value": f"{load['version']}, {shown(load['computed_at'])}"}
     )
     print_table(rows, {"what": "", "name": "", "value": ""}, "")
+
+
+def _wellness(part: Mapping[str, Any]) -> str:
+    readings = f"{part['recent_readings']} readings this week, {part['baseline_readings']} in the two months before"
+    if part["z"] is None:
+        return f"adds nothing: {readings}"
+    return (
+        f"{100 * part['adds']:+.1f} % (at most {100 * part['weight']:.0f} %): {part['recent_mean']:.2f} against "
+        f"{part['baseline_mean']:.2f} ± {part['baseline_sd']:.2f}, z = {part['z']:+.2f}; {readings}"
+    )
 
 
 def _quality(statistics: Mapping[str, Any] | None) -> list[tuple[str, Any]]:

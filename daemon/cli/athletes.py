@@ -10,20 +10,31 @@ import orjson
 import typer
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from daemon.cli import fitness
+from daemon.cli import thresholds as threshold_commands
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, console, print_json, print_table
 from daemon.clock import SystemClock
-from daemon.jobs import backfill
-from daemon.store import athletes
+from daemon.jobs import backfill, recompute_load
+from daemon.science.evidence import Kind
+from daemon.science.thresholds import FROM_THE_BEGINNING
+from daemon.science.validation import ACCEPTED
+from daemon.store import athletes, jobs, thresholds
 from daemon.store.database import Connection
 from daemon.store.opening import Opened
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import store_tokens
 
 commands = typer.Typer(no_args_is_help=True, help="The athletes.")
+commands.add_typer(threshold_commands.commands, name="thresholds")
+commands.command("fitness")(fitness.fitness)
 
-THRESHOLDS: Final = ("ftp", "critical_speed", "css", "lthr", "max_hr", "resting_hr")
-FROM_THE_BEGINNING: Final = date(1970, 1, 1)
+EARLIEST_BIRTH: Final = date(1900, 1, 1)
+
+
+def _threshold(kind: Kind) -> Any:
+    lowest, highest = ACCEPTED[kind]
+    return Field(None, ge=lowest, le=highest)
 
 
 class Newcomer(BaseModel):
@@ -38,12 +49,13 @@ class Newcomer(BaseModel):
     expires_at: datetime | None = None
     name: str | None = Field(None, max_length=200)
     sex: Literal["M", "F"] | None = None
-    ftp: float | None = Field(None, ge=30, le=700)
-    critical_speed: float | None = Field(None, ge=1, le=8)
-    css: float | None = Field(None, ge=0.3, le=2.5)
-    lthr: float | None = Field(None, ge=60, le=230)
-    max_hr: float | None = Field(None, ge=90, le=240)
-    resting_hr: float | None = Field(None, ge=25, le=120)
+    born_on: date | None = Field(None, ge=EARLIEST_BIRTH)
+    ftp: float | None = _threshold(Kind.FTP)
+    critical_speed: float | None = _threshold(Kind.CRITICAL_SPEED)
+    css: float | None = _threshold(Kind.CRITICAL_SWIM_SPEED)
+    lthr: float | None = _threshold(Kind.LTHR)
+    max_hr: float | None = _threshold(Kind.MAX_HR)
+    resting_hr: float | None = _threshold(Kind.RESTING_HR)
 
     @field_validator("scope", mode="before")
     @classmethod
@@ -154,17 +166,23 @@ async def admit_newcomer(connection: Connection, cipher: Cipher, newcomer: Newco
     await store_tokens(
         connection, cipher, newcomer.athlete_id, newcomer.refresh_token, newcomer.access_token, newcomer.expires_at
     )
-    for kind in THRESHOLDS:
-        value = getattr(newcomer, kind)
-        if value is not None:
-            await athletes.set_threshold(
-                connection,
-                newcomer.athlete_id,
-                kind,
-                value,
-                method="imported",
-                effective_on=FROM_THE_BEGINNING,
-                evidence={"source": "athletes import"},
-            )
+    await athletes.born(connection, newcomer.athlete_id, newcomer.born_on)
+    moved = [
+        kind
+        for kind in Kind
+        if (value := getattr(newcomer, kind.value)) is not None
+        and await thresholds.put(
+            connection,
+            newcomer.athlete_id,
+            kind.value,
+            value,
+            method="imported",
+            effective_on=FROM_THE_BEGINNING,
+            evidence={"source": "athletes import"},
+        )
+    ]
+    if moved and not is_new:
+        reason, now = f"{', '.join(moved)} imported", SystemClock().now()
+        await jobs.enqueue(connection, [recompute_load.new(newcomer.athlete_id, FROM_THE_BEGINNING, reason, now)])
     await backfill.begin(connection, newcomer.athlete_id, backfill_days, SystemClock().now())
     return is_new

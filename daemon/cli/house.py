@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file.", envvar="DOMESTIQUE_CONFIG")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+BIGGEST_ID = 2**63 - 1
+IdArgument = Annotated[int, typer.Argument(metavar="ID", min=1, max=BIGGEST_ID, help="The athlete.")]
 DEFAULT_CONFIG = Path("config.toml")
 
 

@@ -16,6 +16,7 @@ from daemon.cli import (
     explain,
     jobs,
     quota,
+    recompute,
     scheduler,
     status,
     subscription,
@@ -53,6 +54,7 @@ app.command()(status.status)
 app.command()(quota.quota)
 app.command()(sync.sync)
 app.command()(backfill.backfill)
+app.command()(recompute.recompute)
 app.command()(demo.demo)
 
 

@@ -48,7 +48,7 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
         assert pulse.health is not None
         return {
             "status": pulse.health.verdict.value,
-            "daemon": await _daemon(settings),
+            "daemon": await answer_of_daemon(settings),
             "checks": [check_as_json(check) for check in pulse.health.checks],
             "quota": [_usage(row) for row in pulse.health.measured.quota],
             "athletes": await athletes.count_by_state(connection),
@@ -63,7 +63,7 @@ def _usage(row: quota.MeterUsage) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
-async def _daemon(settings: Settings) -> dict[str, Any]:
+async def answer_of_daemon(settings: Settings) -> dict[str, Any]:
     """Ask the daemon itself, if one listens where the settings say."""
     address = f"http://{settings.web.host}:{settings.web.port}"
     try:

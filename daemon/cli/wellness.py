@@ -16,11 +16,9 @@ from pydantic import SecretStr
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, console, print_json, print_table
 from daemon.clock import SystemClock
-from daemon.config import Settings
 from daemon.core.wellness import MOST_DAYS, FaultyDays, Patch, parse_days
 from daemon.intervals.wire import Credential
 from daemon.jobs import sync_wellness, wellness_days
-from daemon.science.wellness import Weights
 from daemon.store import athletes, intervals_credentials
 from daemon.store.opening import Opened
 from daemon.vault.cipher import Cipher
@@ -37,12 +35,6 @@ SHOWN: Final = {
     "modifier": "modifier",
     "explanation": "because",
 }
-
-
-def weights_of(settings: Settings) -> Weights:
-    """Return how far each signal may move a load."""
-    science = settings.science
-    return Weights(science.hrv_weight, science.resting_hr_weight, science.sleep_weight)
 
 
 def wellness(
@@ -66,10 +58,12 @@ def wellness(
             if not await athletes.hold_known(connection, [athlete_id]):
                 return None
             if patches is None:
-                return await report(connection, athlete_id, now, days, weights_of(settings))
+                return await report(connection, athlete_id, now, days, settings.science.choices().weights)
             count = 0
             for part in patches:
-                count += await wellness_days.settle_post(connection, athlete_id, part, weights_of(settings), now)
+                count += await wellness_days.settle_post(
+                    connection, athlete_id, part, settings.science.choices().weights, now
+                )
             return {"days": sum(map(len, patches)), "changed": count}
 
     found = with_database(settings, work)

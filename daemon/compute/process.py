@@ -1,25 +1,27 @@
-"""The worker process: reads requests from standard input, writes answers to standard output, ends with its parent.
+"""The worker process: reads work from standard input, writes answers to standard output, ends with its parent.
 
-A request is two lengths (network order), a JSON header and the raw body of a streams answer; an answer is a
-length and JSON. Nothing that comes in may end the process.
+A request is a length (network order) and a pickled `works.Work`; an answer is one letter for how it went, a length
+and that many bytes. Nothing that comes in may end the process.
 """
 
 from __future__ import annotations
 
 import ctypes
+import pickle
 import signal
 import struct
 import sys
-from dataclasses import replace
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-import orjson
-
-from daemon.core.errors import Permanent, Retryable
-from daemon.science.statistics import ActivityFacts, summarize
-from daemon.strava.wire import parse_streams
+from daemon.compute.works import Work
+from daemon.core.errors import Retryable
 
 PR_SET_PDEATHSIG: Final = 1
+LENGTH: Final = struct.Struct("!I")
+ANSWER: Final = struct.Struct("!cI")
+DONE: Final = b"="
+AGAIN: Final = b"~"
+FAILED: Final = b"!"
 
 
 def main() -> None:
@@ -31,29 +33,20 @@ def main() -> None:
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer every request in turn."""
-    while len(lengths := requests.read(8)) == 8:
-        head_length, body_length = struct.unpack("!II", lengths)
-        header = orjson.loads(requests.read(head_length))
-        body = requests.read(body_length)
-        answer = orjson.dumps(_answer(header, body), option=orjson.OPT_SERIALIZE_NUMPY)
-        answers.write(struct.pack("!I", len(answer)) + answer)
+    while len(length := requests.read(LENGTH.size)) == LENGTH.size:
+        work: Work = pickle.loads(requests.read(*LENGTH.unpack(length)))  # noqa: S301 — our parent's, see works
+        how, answer = _answer(work)
+        answers.write(ANSWER.pack(how, len(answer)) + answer)
         answers.flush()
 
 
-def _answer(header: dict[str, Any], body: bytes) -> dict[str, Any]:
-    facts = ActivityFacts(**header["facts"])
+def _answer(work: Work) -> tuple[bytes, bytes]:
     try:
-        streams = parse_streams(body) if header["has_body"] else None
-        return {"statistics": summarize(streams, facts).columns()}
+        return DONE, work.answer()
     except Retryable as error:
-        return {"again": str(error)}  # no JSON: the answer was broken, not the streams
-    except Permanent as error:
-        reason = str(error)
+        return AGAIN, str(error).encode()
     except Exception as error:
-        reason = f"computing them failed: unexpected {type(error).__name__}"
-    # Whatever Strava sent in place of streams, the activity itself is worth keeping, with the reason.
-    bare = summarize(None, facts)
-    return {"statistics": replace(bare, quality={"rejected": reason, "sentences": [reason]}).columns()}
+        return FAILED, f"{type(work).__name__.lower()} failed: unexpected {type(error).__name__}: {error}".encode()
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from daemon.config.places import Place
+from daemon.science.fitness import Basis
+from daemon.science.pace import GradeModel
+from daemon.science.scoring import Choices
+from daemon.science.wellness import Weights
 
 _BIGGEST_ID = 2**63 - 1  # Strava's ids are stored as BIGINT
 _APP_PAGE = "Strava shows it at https://www.strava.com/settings/api"
@@ -223,14 +227,23 @@ class Science(Section):
     hrv_weight: Number = Field(0.05, ge=0, le=0.1)
     resting_hr_weight: Number = Field(0.03, ge=0, le=0.1)
     sleep_weight: Number = Field(0.02, ge=0, le=0.1, validate_default=True)
+    fitness_basis: Literal["utl", "raw"] = "utl"
 
     @field_validator("sleep_weight")
     @classmethod
     def _within_a_tenth(cls, value: float, others: ValidationInfo) -> float:
         # Rounded: 0.05 + 0.03 + 0.02 is a little more than 0.1.
         if round(value + sum(others.data.get(name, 0.0) for name in ("hrv_weight", "resting_hr_weight")), 9) > 0.1:
-            raise ValueError("must leave the three weights of wellness at 0.1 together, or less")
+            raise ValueError("must leave hrv_weight + resting_hr_weight + sleep_weight at 0.1 or less")
         return value
+
+    def choices(self) -> Choices:
+        """Return them as science takes them."""
+        return Choices(
+            grade_model=GradeModel(self.grade_model),
+            weights=Weights(hrv=self.hrv_weight, resting_hr=self.resting_hr_weight, sleep=self.sleep_weight),
+            basis=Basis(self.fitness_basis),
+        )
 
 
 class Schedule(Section):

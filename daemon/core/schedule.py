@@ -141,7 +141,7 @@ TIMERS: Final[Mapping[str, Timer]] = {
             "monthly_load",
             Cron("0 4 1 * *"),
             timedelta(minutes=10),
-            "walks over every athlete's list of activities: finds late uploads of old rides",
+            "computes 90 days of loads again; walks over every athlete's list: finds late uploads of old rides",
         ),
         Timer(
             "resting_hr",

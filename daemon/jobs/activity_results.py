@@ -19,12 +19,11 @@ import structlog
 from daemon.core.admission import Admission, Lane
 from daemon.core.errors import NotFound
 from daemon.core.look import relook_at
-from daemon.jobs import wellness_days
+from daemon.jobs import load_results
 from daemon.jobs.rooms import Rooms
-from daemon.science.in_force import Threshold, Thresholds
-from daemon.science.load import Load, score
+from daemon.science.load import Load
 from daemon.science.statistics import ActivityFacts, Statistics, summarize
-from daemon.store import activities, athletes, jobs, outbox, sync_states
+from daemon.store import activities, jobs, outbox, sync_states
 from daemon.store.database import Connection
 from daemon.store.jobs import Job, NewJob
 from daemon.strava.wire import Activity
@@ -112,10 +111,12 @@ async def settle(
             computed,
             now,
             rooms=rooms,
+            lane=job.lane,
             found_by=job.kind,
             compressed=compressed,
         )
-        await jobs.enqueue(connection, [*follow, *_next_looks(job, columns, findings, stored.load, if_unscored)])
+        looks = _next_looks(job, columns, findings, stored.load, if_unscored)
+        await jobs.enqueue(connection, [*follow, *looks])
         if stored.is_new and visible_at is not None:
             await sync_states.see_uploads(connection, columns["athlete_id"], [visible_at])
         await sync_states.see_activity(connection, columns["athlete_id"], columns["start_at"])
@@ -137,6 +138,7 @@ async def store(
     now: datetime,
     *,
     rooms: Rooms,
+    lane: Lane,
     found_by: str,
     compressed: bytes | None = None,
 ) -> Stored:
@@ -154,13 +156,9 @@ async def store(
     statistics = await _stored_statistics(connection, columns, computed, now)
     if compressed is not None:
         await activities.put_streams(connection, activity_id, compressed, now)
-    load = score(statistics, await _thresholds(connection, columns), columns["sport_type"], rooms.grade_model)
-    day = columns["local_start_at"].date()
-    load_changed = await activities.put_load(connection, activity_id, load, now)
-    modified = await wellness_days.apply_to_day(connection, athlete_id, day, rooms.weights, now)
-    if load_changed or modified:
-        changed = True
-        await athletes.dirty_fitness(connection, athlete_id, day)
+    result = await load_results.put(connection, columns, statistics, rooms.choices, lane, now)
+    load, changed = result.load, changed or result.changed
+    await jobs.enqueue(connection, result.follow)
     if changed:
         news = _news(columns, state, load, is_new=is_news, found_by=found_by)
         await outbox.write(connection, "activity.processed", athlete_id, news)
@@ -183,25 +181,6 @@ async def _stored_statistics(
             computed = replace(stored, device_watts=current[0], perceived_exertion=current[1])
     await activities.put_statistics(connection, activity_id, computed, now)
     return computed
-
-
-async def _thresholds(connection: Connection, columns: Mapping[str, Any]) -> Thresholds:
-    athlete = await athletes.get(connection, columns["athlete_id"])
-    rows = await athletes.thresholds_in_force(connection, columns["athlete_id"], columns["local_start_at"].date())
-
-    def in_force(kind: str) -> Threshold | None:
-        row = rows.get(kind)
-        return Threshold(row["value"], row["method"], row["threshold_id"]) if row is not None else None
-
-    return Thresholds(
-        ftp_watts=in_force("ftp"),
-        critical_speed_m_per_s=in_force("critical_speed"),
-        css_m_per_s=in_force("css"),
-        lthr_bpm=in_force("lthr"),
-        max_hr_bpm=in_force("max_hr"),
-        resting_hr_bpm=in_force("resting_hr"),
-        sex=athlete["sex"] if athlete is not None else None,
-    )
 
 
 def facts_of(columns: Mapping[str, Any]) -> ActivityFacts:

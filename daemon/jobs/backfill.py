@@ -139,7 +139,7 @@ async def _store_page(
     gone = await activities.buried_since(connection, list(wanted), now - SETTLING)
     fresh = [line for activity_id, line in wanted.items() if activity_id not in held | gone]
     for line in fresh:
-        await list_results.store_listed(connection, KIND, athlete_id, line, now, rooms)
+        await list_results.store_listed(connection, KIND, Lane.BACKFILL, athlete_id, line, now, rooms)
     waiting = [
         row
         for row in rows
@@ -175,7 +175,9 @@ async def _set_aside(job: Job, rooms: Rooms, columns: dict[str, Any], reason: st
     athlete_id, activity_id = columns["athlete_id"], columns["activity_id"]
     async with rooms.database.transaction() as connection:
         bare = summarize(None, activity_results.facts_of(columns))
-        await activity_results.store(connection, columns, "wanted", bare, now, rooms=rooms, found_by=KIND)
+        await activity_results.store(
+            connection, columns, "wanted", bare, now, rooms=rooms, lane=job.lane, found_by=KIND
+        )
         await backfills.set_aside(connection, athlete_id)
         look = activity_results.look_for_streams(athlete_id, activity_id, job.lane, now + ASIDE)
         await jobs.enqueue(connection, [look, new(athlete_id, now)])

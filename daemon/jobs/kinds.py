@@ -8,12 +8,15 @@ from typing import Final
 from daemon.jobs import (
     backfill,
     erase_athlete,
+    fit_thresholds,
+    follow_fitness,
     look_at_activity,
     look_at_athlete,
     look_at_streams,
     recompute_load,
     sync_athlete,
     sync_wellness,
+    validate_thresholds,
     walk_history,
 )
 from daemon.jobs.rooms import Rooms
@@ -30,7 +33,10 @@ KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
         walk_history,
         backfill,
         sync_wellness,
+        fit_thresholds,
+        validate_thresholds,
         recompute_load,
+        follow_fitness,
     )
 }
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 
+from daemon.core.admission import Lane
 from daemon.core.errors import Revoked, ScopeMissing
 from daemon.core.events import Look, MalformedEvent, parse
 from daemon.core.freshness import Athlete
@@ -157,13 +158,13 @@ async def _store_new(
     connection: Connection, job: Job, athlete_id: int, line: Line, now: datetime, rooms: Rooms
 ) -> NewJob:
     """Store a line; what follows is one call: for the streams, or for the exertion where there are none."""
-    if await store_listed(connection, job.kind, athlete_id, line, now, rooms):
+    if await store_listed(connection, job.kind, job.lane, athlete_id, line, now, rooms):
         return _look_for_streams(job, athlete_id, line.activity_id, now)
     return look_at_activity.new(Look(athlete_id, line.activity_id, now, expects_gone=False), job.lane, now)
 
 
 async def store_listed(
-    connection: Connection, kind: str, athlete_id: int, line: Line, now: datetime, rooms: Rooms
+    connection: Connection, kind: str, lane: Lane, athlete_id: int, line: Line, now: datetime, rooms: Rooms
 ) -> bool:
     """Store a new activity from its line alone; returns whether its streams are wanted.
 
@@ -172,7 +173,7 @@ async def store_listed(
     columns = columns_of(line, athlete_id, None)
     if line.fields["manual"]:
         bare = summarize(None, activity_results.facts_of(columns))
-        await activity_results.store(connection, columns, "none", bare, now, rooms=rooms, found_by=kind)
+        await activity_results.store(connection, columns, "none", bare, now, rooms=rooms, lane=lane, found_by=kind)
         return False
     await activities.unbury(connection, line.activity_id, athlete_id)
     await activities.upsert(connection, {**columns, "streams_state": "wanted"}, now)
@@ -196,12 +197,16 @@ async def _store_edited(
         if row["version"] is None:  # only listed so far: its news comes with its streams
             await activities.upsert(connection, {**columns, "streams_state": row["streams_state"]}, now)
         else:
-            await activity_results.store(connection, columns, None, None, now, rooms=rooms, found_by=job.kind)
+            await activity_results.store(
+                connection, columns, None, None, now, rooms=rooms, lane=job.lane, found_by=job.kind
+            )
     for line in comparison.reshaped:
         columns = columns_of(line, job.serial_key, held[line.activity_id])
         if line.fields["manual"]:
             bare = summarize(None, activity_results.facts_of(columns))
-            await activity_results.store(connection, columns, "none", bare, now, rooms=rooms, found_by=job.kind)
+            await activity_results.store(
+                connection, columns, "none", bare, now, rooms=rooms, lane=job.lane, found_by=job.kind
+            )
         else:
             await activities.upsert(connection, {**columns, "streams_state": "wanted"}, now)
             follow.append(_look_for_streams(job, job.serial_key, line.activity_id, now))

@@ -8,8 +8,7 @@ from daemon.clock import Clock
 from daemon.compute.calculator import Calculator
 from daemon.intervals.client import IntervalsClient
 from daemon.limiter.gate import Gate
-from daemon.science.pace import GradeModel
-from daemon.science.wellness import Weights
+from daemon.science.scoring import Choices
 from daemon.store.database import Database
 from daemon.strava.client import StravaClient
 from daemon.vault.cipher import Cipher
@@ -18,7 +17,7 @@ from daemon.vault.tokens import Vault
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The adapters, and settings: `streams_days` of [retention], `grade_model` and `weights` of [science]."""
+    """The adapters; `streams_days` is `retention.streams_days`, `choices` is the section `science`."""
 
     database: Database
     strava: StravaClient
@@ -27,7 +26,6 @@ class Rooms:
     calculator: Calculator
     clock: Clock
     streams_days: float
-    grade_model: GradeModel
+    choices: Choices
     cipher: Cipher
     intervals: IntervalsClient
-    weights: Weights

@@ -81,7 +81,9 @@ async def _sync(job: Job, rooms: Rooms, athlete_id: int, sync: BegunSync) -> Non
         if not await intervals_credentials.finish_sync(connection, athlete_id, sync, intervals_id, now):
             await jobs.complete(connection, job, "a newer sync has begun, or the key is gone")
             return
-        count = await wellness_days.settle_sync(connection, athlete_id, seen, days_asked, rooms.weights, now)
+        count = await wellness_days.settle_sync(
+            connection, athlete_id, seen, days_asked, rooms.choices.weights, now
+        )
         await jobs.complete(connection, job, f"{count} days changed" if count else "nothing had changed")
     log.info("wellness.synced", days=len(seen), changed=count, reason=job.payload["reason"])
 

@@ -104,15 +104,6 @@ async def refresh_modifiers(
     return min(moved, default=None)
 
 
-async def apply_to_day(
-    connection: Connection, athlete_id: int, on_day: date, weights: Weights, now: datetime
-) -> bool:
-    """Give the loads of one day, just stored, their modifier; returns whether that moved one."""
-    await wellness.lock(connection, athlete_id)
-    await refresh_modifiers(connection, athlete_id, on_day, on_day, weights, now)
-    return await wellness.apply_modifiers(connection, athlete_id, on_day, on_day) is not None
-
-
 _NEUTRAL: Final[Mapping[str, Any]] = {"value": 1.0}
 
 

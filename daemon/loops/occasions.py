@@ -1,10 +1,9 @@
 """What each scheduled job does: seven occasions to consider athletes, by the names of `core.schedule`.
 
-Four of them sync, one walks over histories, two have nothing to do before thresholds can be fitted, and say so.
-An occasion goes over the athletes page by page and lets the policy decide; what it decides are asks, which become
-jobs the most urgent first, never more than a few hundred at a time. All that lies in the database, so an occasion
-may be cut off anywhere and goes on elsewhere. This module refuses to know when it runs, and to look at an athlete
-itself.
+Four of them sync, one walks over histories and has loads computed again, two have thresholds looked at. An occasion
+goes over the athletes page by page and lets the policy decide; what it decides are asks, which become jobs the most
+urgent first, never more than a few hundred at a time. All that lies in the database, so an occasion may be cut off
+anywhere and goes on elsewhere. This module refuses to know when it runs, and to look at an athlete itself.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -36,8 +35,18 @@ from daemon.core.freshness import (
     doubt,
     should_sync,
 )
-from daemon.jobs import backfill, sync_athlete, sync_wellness, walk_history
+from daemon.jobs import (
+    backfill,
+    fit_thresholds,
+    follow_fitness,
+    recompute_load,
+    sync_athlete,
+    sync_wellness,
+    validate_thresholds,
+    walk_history,
+)
 from daemon.limiter.gate import read_demand
+from daemon.science.thresholds import Occasion as FitOccasion
 from daemon.store import intervals_credentials, jobs, ledgers, receivers, runs, sync_states
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import NewJob
@@ -53,11 +62,19 @@ MOST_PER_SLICE: Final = 100
 POLL_SECONDS: Final = 1.0
 STRAGGLERS_EVERY_SECONDS: Final = 15.0
 MOST_FAILURES: Final = 3  # of one look, before its run goes on without it
+MONTHLY_DAYS: Final = 90
 QUICK_WELLNESS_DAYS: Final = 7
 AUDITED_WELLNESS_DAYS: Final = 30
 PROOF_SECONDS: Final = 60.0  # how old the proof may be that athletes are judged by
 SAMPLED_PER_PAGE: Final = 50
 SPAN: Final = timedelta(minutes=30)  # until the next occasion
+
+
+Beside: TypeAlias = Callable[[int, datetime], list[NewJob]]  # what is queued for an athlete as he is considered
+
+
+def _nothing(_: int, __: datetime) -> list[NewJob]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +89,24 @@ class Means:
     on_queued: Callable[[], None]
 
 
-async def _sync(occasion: Occasion, run: Run, means: Means) -> str:
+async def _sync(occasion: Occasion, run: Run, means: Means, beside: Beside = _nothing) -> str:
     def job(ask: Ask, run_at: datetime) -> NewJob:
         lookback = timedelta(seconds=ask.lookback_seconds)
         return sync_athlete.new(ask.athlete_id, lookback, Lane.SCHEDULED, run_at, ask.reason)
 
-    considered = await _consider_everybody(run, means, occasion, job)
+    considered = await _consider_everybody(run, means, occasion, job, beside)
     return f"considered {considered} athletes for a sync"
 
 
-async def _sync_both(occasion: Occasion, wellness_days: int, run: Run, means: Means) -> str:
+async def _sync_both(occasion: Occasion, wellness_days: int, beside: Beside, run: Run, means: Means) -> str:
     # Wellness first: it asks nothing of Strava, and is there when the looks compute their loads.
     asked = await _ask_for_wellness(wellness_days, means, occasion.value)
-    return f"{await _sync(occasion, run, means)}{asked}"
+    return f"{await _sync(occasion, run, means, beside)}{asked}"
+
+
+def _daily(athlete_id: int, now: datetime) -> list[NewJob]:
+    # A day has passed: fitness fades although nothing was done.
+    return [validate_thresholds.new(athlete_id, now), follow_fitness.new(athlete_id, Lane.SCHEDULED, now)]
 
 
 async def _ask_for_wellness(days: int, means: Means, reason: str) -> str:
@@ -112,24 +134,56 @@ async def _monthly_load(run: Run, means: Means) -> str:
     def job(ask: Ask, run_at: datetime) -> NewJob:
         return walk_history.new(ask.athlete_id, Lane.BACKFILL, run_at, ask.reason)
 
-    considered = await _consider_everybody(run, means, Occasion.MONTHLY_WALK, job)
-    return f"considered {considered} athletes for a walk over their history; no load was computed again"
+    def recompute(athlete_id: int, now: datetime) -> list[NewJob]:
+        from_on = (now - timedelta(days=MONTHLY_DAYS)).date()
+        return [recompute_load.new(athlete_id, from_on, "the monthly round", now)]
+
+    considered = await _consider_everybody(run, means, Occasion.MONTHLY_WALK, job, recompute)
+    return (
+        f"asked for the loads of {MONTHLY_DAYS} days of {considered} athletes,"
+        " and considered them for a walk over their history"
+    )
 
 
 async def _weekly_thresholds(run: Run, means: Means) -> str:
     asked = await _ask_for_wellness(AUDITED_WELLNESS_DAYS, means, run.job)
-    return f"nothing was done: this version takes thresholds from people and imports alone{asked}"
+    return f"{await _fit(FitOccasion.WEEKLY, run, means)}{asked}"
 
 
 async def _resting_hr(run: Run, means: Means) -> str:
-    return "nothing was done: this version reads no wellness, where resting heart rates come from"
+    return await _fit(FitOccasion.RESTING_HR, run, means)
+
+
+async def _fit(occasion: FitOccasion, run: Run, means: Means) -> str:
+    """Queue a look at everybody's thresholds, some hundred at a time; the cursor goes on where a run died."""
+    while True:
+        async with means.database.connection() as connection:
+            reached = await runs.progress(connection, run)
+            page = await sync_states.page(connection, reached.cursor_athlete_id, MOST_ASKED)
+            waiting = await jobs.count_athletes_waiting(connection, fit_thresholds.KIND)
+        if reached.considered_all:
+            return f"asked for a look at the thresholds of {reached.considered} athletes"
+        if waiting >= MOST_ASKED:
+            await asyncio.sleep(POLL_SECONDS)
+            continue
+        come = replace(
+            reached,
+            cursor_athlete_id=page[-1].athlete_id if page else reached.cursor_athlete_id,
+            considered_all=len(page) < MOST_ASKED,
+            considered=reached.considered + len(page),
+        )
+        now = means.clock.now()
+        async with means.database.transaction() as connection:
+            await runs.advance(connection, run, come, [])
+            await jobs.enqueue(connection, [fit_thresholds.new(one.athlete_id, occasion, now) for one in page])
+        means.on_queued()
 
 
 OCCASIONS: Final[Mapping[str, Callable[[Run, Means], Awaitable[str]]]] = {
     "ingestion_tick": _ingestion_tick,
     "background_sync": partial(_sync, Occasion.BACKGROUND_SYNC),
-    "quick_sync": partial(_sync_both, Occasion.QUICK_SYNC, QUICK_WELLNESS_DAYS),
-    "daily_sync": partial(_sync_both, Occasion.DAILY_SYNC, AUDITED_WELLNESS_DAYS),
+    "quick_sync": partial(_sync_both, Occasion.QUICK_SYNC, QUICK_WELLNESS_DAYS, _nothing),
+    "daily_sync": partial(_sync_both, Occasion.DAILY_SYNC, AUDITED_WELLNESS_DAYS, _daily),
     "weekly_thresholds": _weekly_thresholds,
     "monthly_load": _monthly_load,
     "resting_hr": _resting_hr,
@@ -198,7 +252,7 @@ class Budget:
 
 
 async def _consider_everybody(
-    run: Run, means: Means, occasion: Occasion, job: Callable[[Ask, datetime], NewJob]
+    run: Run, means: Means, occasion: Occasion, job: Callable[[Ask, datetime], NewJob], beside: Beside
 ) -> int:
     """Consider every athlete, queue the looks that are worth it, return how many when the last is settled."""
     cleared_at = means.clock.elapsed_seconds()
@@ -207,7 +261,7 @@ async def _consider_everybody(
         async with means.database.connection() as connection:
             reached = await runs.progress(connection, run)
         if not reached.considered_all and reached.decided < MOST_DECIDED:
-            await _consider_page(run, means, occasion, reached, budget)
+            await _consider_page(run, means, occasion, reached, budget, beside)
         elif reached.decided and reached.asked < MOST_ASKED:
             if await budget.pass_over(run) == 0:
                 await _queue_slice(run, means, job, min(MOST_PER_SLICE, MOST_ASKED - reached.asked), budget)
@@ -220,7 +274,9 @@ async def _consider_everybody(
             await _clear_stragglers(run, means)
 
 
-async def _consider_page(run: Run, means: Means, occasion: Occasion, reached: Progress, budget: Budget) -> None:
+async def _consider_page(
+    run: Run, means: Means, occasion: Occasion, reached: Progress, budget: Budget, beside: Beside
+) -> None:
     async with means.database.connection() as connection:
         proof = await budget.proof(connection)
         page = await sync_states.page(connection, reached.cursor_athlete_id, MOST_PER_PAGE)
@@ -238,8 +294,10 @@ async def _consider_page(run: Run, means: Means, occasion: Occasion, reached: Pr
         considered=reached.considered + len(page),
         skipped=skipped,
     )
+    now = means.clock.now()
     async with means.database.transaction() as connection:
         await runs.advance(connection, run, come, asks)
+        await jobs.enqueue(connection, [job for athlete in page for job in beside(athlete.athlete_id, now)])
     log.info("run.page_considered", athletes=len(page), to_sync=len(asks), cursor_athlete_id=come.cursor_athlete_id)
 
 

@@ -1,6 +1,6 @@
 """What is known of an athlete on one local day: the thresholds in force, each with where it came from.
 
-Chooses nothing: which row is in force is the database's to say, and what a new row holds is decided elsewhere.
+Chooses nothing: which row is in force `lineage` says, and what a new row holds `thresholds` decides.
 """
 
 from __future__ import annotations

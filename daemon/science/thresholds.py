@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from daemon.science import effort_thresholds, heart_thresholds
 from daemon.science.critical import WINDOW_DAYS
@@ -102,7 +102,23 @@ class Kept:
 Decision: TypeAlias = Row | Kept
 
 
-def is_due(activities: Iterable[Activity], now: datetime) -> bool:
+class Session(Protocol):
+    """As much of an activity as says whether it is significant."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When it started."""
+
+    @property
+    def family(self) -> str:
+        """What it belongs to, see `sports.Family`."""
+
+    @property
+    def moving_seconds(self) -> int:
+        """How long he moved."""
+
+
+def is_due(activities: Iterable[Session], now: datetime) -> bool:
     """Say whether the last 168 hours hold three significant activities: rides or runs of 30 minutes moving."""
     significant = [
         one

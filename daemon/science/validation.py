@@ -28,6 +28,24 @@ CREDIBLE: Final[Mapping[Kind, tuple[float, float]]] = {
     Kind.RESTING_HR: (25.0, 110.0),
 }
 
+# What a person may set or import: wider than what is seen, narrow enough for a value in the wrong unit.
+ACCEPTED: Final[Mapping[Kind, tuple[float, float]]] = {
+    Kind.FTP: (30.0, 700.0),
+    Kind.CRITICAL_SPEED: (1.0, 8.0),
+    Kind.CRITICAL_SWIM_SPEED: (0.3, 2.5),
+    Kind.LTHR: (60.0, 230.0),
+    Kind.MAX_HR: (90.0, 240.0),
+    Kind.RESTING_HR: (25.0, 120.0),
+}
+UNITS: Final[Mapping[Kind, str]] = {
+    Kind.FTP: "W",
+    Kind.CRITICAL_SPEED: "m/s",
+    Kind.CRITICAL_SWIM_SPEED: "m/s",
+    Kind.LTHR: "bpm",
+    Kind.MAX_HR: "bpm",
+    Kind.RESTING_HR: "bpm",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Inconsistency:

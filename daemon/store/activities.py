@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from daemon.core.look import Known, Shape
-from daemon.science.load import Load
+from daemon.science.pace import GradeModel
 from daemon.science.statistics import Statistics
 from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("activities")
 _SHAPE: Final = tuple(Shape.__dataclass_fields__)
 _STATISTICS: Final = tuple(Statistics.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Whole local days of an athlete's activities: `rows` for `works.Rescore`, and the day after them."""
+
+    rows: bytes
+    activities: int
+    first_on: date | None
+    last_on: date | None
+    next_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """As much of an activity as `science.thresholds.is_due` asks for."""
+
+    started_at: datetime
+    family: str
+    moving_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an activity was: Strava's name of its time zone, and how far that was from UTC then."""
+
+    timezone: str | None
+    utc_offset: timedelta
 
 
 async def known(connection: Connection, activity_id: int, athlete_id: int) -> Known | None:
@@ -46,25 +75,17 @@ async def statistics(connection: Connection, activity_id: int) -> Statistics | N
     return Statistics.from_columns({name: row[name] for name in _STATISTICS}) if row is not None else None
 
 
-async def put_load(connection: Connection, activity_id: int, load: Load, now: datetime) -> bool:
-    """Store a load with all that explains it; returns whether it changed."""
-    row = await _queries.put_load(
-        connection,
-        activity_id=activity_id,
-        method=load.method,
-        raw=load.raw,
-        inputs=dict(load.inputs),
-        thresholds=dict(load.thresholds),
-        refused=dict(load.refused),
-        explanation=load.explanation,
-        version=load.version,
-        now=now,
-    )
-    return row is not None
+async def put_loads(connection: Connection, loads: bytes, now: datetime) -> list[date]:
+    """Store loads with all that explains them; returns the local day of each one that changed.
+
+    `loads` is a JSON array of the columns that `science.scoring.Scored` names.
+    """
+    rows = await fetched(_queries.put_loads(connection, loads=loads, now=now))
+    return [row["local_on"] for row in rows]
 
 
 async def load(connection: Connection, activity_id: int) -> dict[str, Any] | None:
-    """Return an activity's load with method, inputs, thresholds and the refused methods."""
+    """Return an activity's load with all that explains it."""
     row = await _queries.load(connection, activity_id=activity_id)
     return dict(row) if row is not None else None
 
@@ -148,3 +169,43 @@ async def list_newest(connection: Connection, athlete_id: int | None, most: int)
 async def count_all(connection: Connection) -> dict[str, int]:
     """Return how many activities are stored and how many wait for streams."""
     return dict(await _queries.count_all(connection))
+
+
+async def totals_from(connection: Connection, athlete_id: int, from_on: date, most: int) -> Slice:
+    """Return about `most` activities from a local day on with what their loads are computed from."""
+    row = await _queries.totals_from(connection, athlete_id=athlete_id, from_on=from_on, most=most)
+    return Slice(**row)
+
+
+async def loads_from(connection: Connection, athlete_id: int, from_on: date) -> list[dict[str, Any]]:
+    """Return the stored loads from a local day on, with what their activities are called."""
+    rows = await fetched(_queries.loads_from(connection, athlete_id=athlete_id, from_on=from_on))
+    return [dict(row) for row in rows]
+
+
+async def evidence(
+    connection: Connection, athlete_id: int, since_on: date, year_on: date, grade_model: GradeModel
+) -> list[dict[str, Any]]:
+    """Return what thresholds are told from, as `works.Sent` has it: of the days before `year_on` hearts only."""
+    rows = await fetched(
+        _queries.evidence(
+            connection,
+            athlete_id=athlete_id,
+            since_on=since_on,
+            year_on=year_on,
+            minetti=grade_model is GradeModel.MINETTI,
+        )
+    )
+    return [dict(row) for row in rows]
+
+
+async def sessions_since(connection: Connection, athlete_id: int, since: datetime) -> list[Session]:
+    """Return what was done since an instant."""
+    rows = await fetched(_queries.sessions_since(connection, athlete_id=athlete_id, since=since))
+    return [Session(**row) for row in rows]
+
+
+async def newest_place(connection: Connection, athlete_id: int) -> Place | None:
+    """Return where the newest activity was; None where there is none."""
+    row = await _queries.newest_place(connection, athlete_id=athlete_id)
+    return Place(**row) if row is not None else None

@@ -1,8 +1,8 @@
-"""Athletes, their turns at work, and their thresholds."""
+"""Athletes, their turns at work, and how far what follows from their loads has been brought."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -100,32 +100,34 @@ async def erase(connection: Connection, athlete_id: int) -> None:
     await _queries.erase(connection, athlete_id=athlete_id)
 
 
-async def set_threshold(
-    connection: Connection,
-    athlete_id: int,
-    kind: str,
-    value: float,
-    *,
-    method: str,
-    effective_on: date,
-    evidence: Mapping[str, Any],
-) -> None:
-    """Store one threshold from a local day on, in the unit of its kind.
-
-    `kind` ftp (W), critical_speed, css (m/s), lthr, max_hr, resting_hr (bpm).
-    """
-    await _queries.set_threshold(
-        connection,
-        athlete_id=athlete_id,
-        kind=kind,
-        value=value,
-        method=method,
-        effective_on=effective_on,
-        evidence=dict(evidence),
-    )
+async def take_dirty(connection: Connection, athlete_id: int) -> date | None:
+    """Return from which local day on fitness is to be computed again, and hold that for done."""
+    row = await _queries.take_dirty(connection, athlete_id=athlete_id)
+    return row["fitness_dirty_from"] if row is not None else None
 
 
-async def thresholds_in_force(connection: Connection, athlete_id: int, on_day: date) -> dict[str, dict[str, Any]]:
-    """Return, by kind, the value, method and threshold_id in force on a local day."""
-    rows = await fetched(_queries.thresholds_in_force(connection, athlete_id=athlete_id, on_day=on_day))
-    return {row["kind"]: dict(row) for row in rows}
+async def move_loads_mark(connection: Connection, athlete_id: int, next_on: date | None) -> None:
+    """Say how far loads have been computed again; None: all are."""
+    await _queries.move_loads_mark(connection, athlete_id=athlete_id, next_on=next_on)
+
+
+async def looked_on(connection: Connection, athlete_id: int, on_day: date) -> None:
+    """Keep the local day on which thresholds were looked at."""
+    await _queries.looked_on(connection, athlete_id=athlete_id, on_day=on_day)
+
+
+async def put_doubts(connection: Connection, athlete_id: int, doubts: Sequence[Mapping[str, Any]]) -> bool:
+    """Keep what is inconsistent among the thresholds in force; returns whether that is new."""
+    row = await _queries.put_doubts(connection, athlete_id=athlete_id, doubts=[dict(one) for one in doubts])
+    return row is not None
+
+
+async def born(connection: Connection, athlete_id: int, born_on: date | None) -> None:
+    """Keep the athlete's day of birth, if it is told."""
+    await _queries.born(connection, athlete_id=athlete_id, born_on=born_on)
+
+
+async def page_ids(connection: Connection, after_athlete_id: int, most: int) -> list[int]:
+    """Return a page of all athletes' ids in their order."""
+    rows = await fetched(_queries.page_ids(connection, after_athlete_id=after_athlete_id, most=most))
+    return [row["athlete_id"] for row in rows]

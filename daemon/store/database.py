@@ -107,6 +107,17 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Connection]:
+        """Lend a connection in a transaction that is taken back in the end, whatever was done in it."""
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            finally:
+                await transaction.rollback()
+
+    @asynccontextmanager
     async def connection_of_its_own(self) -> AsyncIterator[Connection]:
         """Open a connection outside the pool, for a session lock that must not starve or be pooled."""
         async with translated():

@@ -179,3 +179,9 @@ async def list_open(connection: Connection, athlete_id: int, dedup_keys: Collect
     """Return dedup_key, state, run_at and outcome of those of an athlete's jobs that are queued or running."""
     rows = await fetched(_queries.list_open(connection, athlete_id=athlete_id, dedup_keys=sorted(dedup_keys)))
     return [dict(row) for row in rows]
+
+
+async def count_athletes_waiting(connection: Connection, kind: str) -> int:
+    """Return how many athletes have a job of this kind that is not done."""
+    count: int = await _queries.count_athletes_waiting(connection, kind=kind)
+    return count

@@ -68,11 +68,3 @@ async def remove_modifiers(connection: Connection, athlete_id: int, days: Iterab
     gone = list(days)
     if gone:
         await _queries.remove_modifiers(connection, athlete_id=athlete_id, days=gone)
-
-
-async def apply_modifiers(connection: Connection, athlete_id: int, first_on: date, last_on: date) -> date | None:
-    """Multiply the loads of these local days by their modifiers; returns the first day on which a load moved."""
-    moved_on: date | None = await _queries.apply_modifiers(
-        connection, athlete_id=athlete_id, first_on=first_on, last_on=last_on
-    )
-    return moved_on

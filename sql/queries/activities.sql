@@ -66,20 +66,29 @@ ON CONFLICT (activity_id) DO UPDATE SET
 -- name: statistics(activity_id)^
 SELECT * FROM activity_statistics WHERE activity_id = :activity_id;
 
--- name: put_load(activity_id, method, raw, inputs, thresholds, refused, explanation, version, now)^
--- Returns a row only where the load changed.
-INSERT INTO activity_loads AS l (activity_id, method, raw, inputs, thresholds, refused, explanation, version, computed_at)
-VALUES (:activity_id, :method, :raw, :inputs, :thresholds, :refused, :explanation, :version, :now)
-ON CONFLICT (activity_id) DO UPDATE SET method = excluded.method, raw = excluded.raw, inputs = excluded.inputs,
-    thresholds = excluded.thresholds, refused = excluded.refused, explanation = excluded.explanation,
-    version = excluded.version, computed_at = excluded.computed_at
-WHERE (l.method, l.raw, l.inputs, l.thresholds, l.refused, l.explanation, l.version)
-    IS DISTINCT FROM (excluded.method, excluded.raw, excluded.inputs, excluded.thresholds, excluded.refused,
-        excluded.explanation, excluded.version)
-RETURNING l.raw, l.utl;
+-- name: put_loads(loads, now)
+-- Writes only what differs, and returns it; an activity that is gone meanwhile is left out. Under the athlete's turn.
+INSERT INTO activity_loads AS l (activity_id, method, raw, modifier, modifier_parts, modifier_explanation, inputs,
+    thresholds, refused, explanation, version, computed_at)
+SELECT n.activity_id, n.method, n.raw, n.modifier, n.modifier_parts, n.modifier_explanation, n.inputs, n.thresholds,
+    n.refused, n.explanation, n.version, :now::timestamptz
+FROM jsonb_populate_recordset(NULL::activity_loads, convert_from(:loads::bytea, 'UTF8')::jsonb) AS n
+    JOIN activities a USING (activity_id)
+ON CONFLICT (activity_id) DO UPDATE SET method = excluded.method, raw = excluded.raw, modifier = excluded.modifier,
+    modifier_parts = excluded.modifier_parts, modifier_explanation = excluded.modifier_explanation,
+    inputs = excluded.inputs, thresholds = excluded.thresholds, refused = excluded.refused,
+    explanation = excluded.explanation, version = excluded.version, computed_at = excluded.computed_at
+WHERE (l.method, l.raw, l.modifier, l.modifier_parts, l.modifier_explanation, l.inputs, l.thresholds, l.refused,
+        l.explanation, l.version)
+    IS DISTINCT FROM (excluded.method, excluded.raw, excluded.modifier, excluded.modifier_parts,
+        excluded.modifier_explanation, excluded.inputs, excluded.thresholds, excluded.refused, excluded.explanation,
+        excluded.version)
+RETURNING activity_id, (SELECT a.local_start_at::date FROM activities a WHERE a.activity_id = l.activity_id) AS local_on;
 
 -- name: load(activity_id)^
-SELECT method, raw, modifier, utl, inputs, thresholds, refused, explanation, version, computed_at FROM activity_loads
+SELECT method, raw, modifier, modifier_parts, modifier_explanation, utl, inputs, thresholds, refused, explanation,
+    version, computed_at
+FROM activity_loads
 WHERE activity_id = :activity_id;
 
 -- name: put_streams(activity_id, body, now)!
@@ -148,3 +157,69 @@ SELECT a.* FROM activities a
 WHERE a.athlete_id = :athlete_id AND a.streams_state = 'wanted' AND a.start_at >= :from_at::timestamptz
     AND NOT EXISTS (SELECT 1 FROM activity_statistics s WHERE s.activity_id = a.activity_id)
 ORDER BY a.start_at DESC, a.activity_id DESC LIMIT 1;
+
+-- name: totals_from(athlete_id, from_on, most)^
+-- Whole local days from `from_on` on, about `most` activities, and the day on which the next slice begins (NULL: there
+-- is none). The rows are JSON bytes that go to the worker process unread. Reads only; what is stored meanwhile is
+-- scored by whoever stores it, under the athlete's turn.
+WITH head AS (
+    SELECT CASE WHEN count(*) > :most::integer THEN greatest(max(local_on), min(local_on) + 1) END AS next_on
+    FROM (
+        SELECT local_start_at::date AS local_on FROM activities
+        WHERE athlete_id = :athlete_id AND local_start_at >= :from_on::date
+        ORDER BY local_start_at LIMIT :most::integer + 1
+    ) AS ahead
+)
+SELECT head.next_on, count(a.activity_id)::integer AS activities, min(a.local_start_at)::date AS first_on,
+    max(a.local_start_at)::date AS last_on,
+    convert_to(coalesce(json_agg(json_build_object(
+        'activity_id', a.activity_id, 'local_on', a.local_start_at::date, 'sport_type', a.sport_type,
+        'totals', json_build_object(
+            'version', s.version, 'family', s.family, 'elapsed_seconds', s.elapsed_seconds,
+            'moving_seconds', s.moving_seconds, 'counted_seconds', s.counted_seconds, 'distance_m', s.distance_m,
+            'device_watts', s.device_watts, 'trainer', s.trainer, 'perceived_exertion', s.perceived_exertion,
+            'power_known_seconds', s.power_known_seconds, 'heart_rate_known_seconds', s.heart_rate_known_seconds,
+            'speed_known_seconds', s.speed_known_seconds, 'power_sum4', s.power_sum4, 'power_count', s.power_count,
+            'speed_sum4', s.speed_sum4, 'speed_count', s.speed_count, 'graded_minetti_sum4', s.graded_minetti_sum4,
+            'graded_minetti_count', s.graded_minetti_count, 'graded_strava_sum4', s.graded_strava_sum4,
+            'graded_strava_count', s.graded_strava_count, 'heart_rate_seconds', s.heart_rate_seconds)
+        ) ORDER BY a.local_start_at, a.activity_id) FILTER (WHERE a.activity_id IS NOT NULL), '[]')::text, 'UTF8')
+        AS rows
+FROM head LEFT JOIN (activities a JOIN activity_statistics s USING (activity_id))
+    ON a.athlete_id = :athlete_id AND a.local_start_at >= :from_on::date
+    AND (head.next_on IS NULL OR a.local_start_at < head.next_on)
+GROUP BY head.next_on;
+
+-- name: loads_from(athlete_id, from_on)
+-- What a preview is held against. One snapshot.
+SELECT a.activity_id, a.local_start_at::date AS local_on, a.sport_type, a.name, l.method, l.raw, l.modifier, l.utl
+FROM activities a JOIN activity_loads l USING (activity_id)
+WHERE a.athlete_id = :athlete_id AND a.local_start_at >= :from_on::date ORDER BY a.local_start_at, a.activity_id;
+
+-- name: evidence(athlete_id, since_on, year_on, minetti)
+-- What thresholds are told from: two years of heart rates, of the last year the other curves as well. Arrays come as
+-- PostgreSQL sends them, for the worker process to read: half a million Python floats would hold up the loop.
+SELECT a.activity_id, a.start_at AS started_at, a.local_start_at::date AS local_on, s.family, s.moving_seconds,
+    CASE WHEN a.local_start_at >= :year_on::date THEN array_send(s.power_curve) END AS power_curve,
+    CASE WHEN a.local_start_at >= :year_on::date THEN array_send(
+        CASE WHEN :minetti::boolean THEN s.graded_minetti_curve ELSE s.graded_strava_curve END) END AS graded_curve,
+    array_send(s.heart_rate_curve) AS heart_rate_curve,
+    CASE WHEN a.local_start_at >= :year_on::date THEN array_send(s.heart_rate_at_best_power) END
+        AS heart_rate_at_best_power,
+    CASE WHEN a.local_start_at >= :year_on::date THEN array_send(
+        CASE WHEN :minetti::boolean THEN s.heart_rate_at_best_graded_minetti
+            ELSE s.heart_rate_at_best_graded_strava END) END AS heart_rate_at_best_graded,
+    CASE WHEN a.local_start_at >= :year_on::date THEN array_send(s.best_swim_seconds) END AS best_swim_seconds
+FROM activities a JOIN activity_statistics s USING (activity_id)
+WHERE a.athlete_id = :athlete_id AND a.local_start_at >= :since_on::date ORDER BY a.activity_id;
+
+-- name: sessions_since(athlete_id, since)
+-- What says whether thresholds are due for a look. Reads only, some rows of an index.
+SELECT a.start_at AS started_at, s.family, a.moving_seconds
+FROM activities a JOIN activity_statistics s USING (activity_id)
+WHERE a.athlete_id = :athlete_id AND a.start_at >= :since::timestamptz;
+
+-- name: newest_place(athlete_id)^
+-- Where the athlete last was. Reads only.
+SELECT timezone, local_start_at - (start_at AT TIME ZONE 'UTC') AS utc_offset FROM activities
+WHERE athlete_id = :athlete_id ORDER BY start_at DESC LIMIT 1;

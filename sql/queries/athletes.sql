@@ -22,8 +22,9 @@ UPDATE athletes SET scope = array_remove(array_remove(scope, 'activity:read'), '
 WHERE athlete_id = :athlete_id;
 
 -- name: get(athlete_id)^
-SELECT athlete_id, name, sex, scope, state, state_reason, state_since, deauthorized_at FROM athletes
-WHERE athlete_id = :athlete_id;
+SELECT athlete_id, name, sex, born_on, scope, state, state_reason, state_since, deauthorized_at, fitness_dirty_from,
+    loads_dirty_from, thresholds_looked_on, threshold_doubts
+FROM athletes WHERE athlete_id = :athlete_id;
 
 -- name: lock(athlete_id)^
 -- Taken first by whatever changes credentials and state together: one order, no deadlock, and the statements after
@@ -78,17 +79,30 @@ SELECT deauthorized_at FROM athletes WHERE athlete_id = :athlete_id AND state = 
 -- Everything else of the athlete's hangs on this row and goes with it.
 DELETE FROM athletes WHERE athlete_id = :athlete_id;
 
--- name: set_threshold(athlete_id, kind, value, method, effective_on, evidence)!
-INSERT INTO thresholds (athlete_id, kind, value, method, effective_on, evidence)
-VALUES (:athlete_id, :kind, :value, :method, :effective_on, :evidence)
-ON CONFLICT (athlete_id, kind, method, effective_on) WHERE withdrawn_at IS NULL
-DO UPDATE SET value = excluded.value, evidence = excluded.evidence, created_at = now()
-WHERE thresholds.value <> excluded.value;
+-- name: take_dirty(athlete_id)^
+-- Takes the mark away and says where it stood; locks the row, so that a mark set meanwhile waits and stays.
+WITH before AS (SELECT fitness_dirty_from FROM athletes WHERE athlete_id = :athlete_id FOR NO KEY UPDATE)
+UPDATE athletes SET fitness_dirty_from = NULL FROM before WHERE athlete_id = :athlete_id
+RETURNING before.fitness_dirty_from;
 
--- name: thresholds_in_force(athlete_id, on_day)
--- One row per kind: manual before any other, then the newest that was effective on that local day. What a fit only
--- suggests is never in force.
-SELECT DISTINCT ON (kind) kind, value, method, threshold_id FROM thresholds
-WHERE athlete_id = :athlete_id AND effective_on <= :on_day::date AND withdrawn_at IS NULL
-    AND method <> 'suggested'
-ORDER BY kind, (method = 'manual') DESC, effective_on DESC, threshold_id DESC;
+-- name: move_loads_mark(athlete_id, next_on)!
+-- With the slice that is done, in its transaction and under the athlete's turn: killed in the middle, the next one
+-- begins where the last committed one has ended.
+UPDATE athletes SET loads_dirty_from = :next_on::date WHERE athlete_id = :athlete_id;
+
+-- name: looked_on(athlete_id, on_day)!
+-- Forward only.
+UPDATE athletes SET thresholds_looked_on = GREATEST(thresholds_looked_on, :on_day::date) WHERE athlete_id = :athlete_id;
+
+-- name: put_doubts(athlete_id, doubts)^
+-- Returns a row only where they changed.
+UPDATE athletes SET threshold_doubts = :doubts WHERE athlete_id = :athlete_id AND threshold_doubts <> :doubts
+RETURNING athlete_id;
+
+-- name: born(athlete_id, born_on)!
+-- What is not told keeps its value.
+UPDATE athletes SET born_on = coalesce(:born_on::date, born_on) WHERE athlete_id = :athlete_id;
+
+-- name: page_ids(after_athlete_id, most)
+-- A page of everybody, in the order of ids. Reads only.
+SELECT athlete_id FROM athletes WHERE athlete_id > :after_athlete_id ORDER BY athlete_id LIMIT :most::integer;

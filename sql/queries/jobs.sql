@@ -3,14 +3,15 @@
 -- (that of the newer hint, where both tell: events come late), attempts anew.
 -- A running twin does not match the partial index, so exactly one follow-up queues behind it.
 -- Callers sort by dedup_key: two batches then lock in one order and cannot deadlock.
--- An athlete's jobs stand a minute apart in their lane (fair_at); two batches of one athlete at once may take the
--- same places, which only makes them a little less apart.
+-- An athlete's jobs that wait for the same thing stand a minute apart in their lane (fair_at); what is not due before
+-- takes no place. Two batches of one athlete at once may take the same places: a little less apart, no more.
 INSERT INTO jobs AS j (kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, run_at,
     fair_at)
 SELECT n.kind, n.lane, n.serial_key, n.dedup_key, n.payload, n.lookback_seconds, n.asks_strava, n.while_resting,
     n.run_at, greatest(n.run_at, CASE WHEN n.serial_key IS NOT NULL THEN (
         SELECT max(q.fair_at) FROM jobs q
-        WHERE q.state = 'queued' AND q.serial_key = n.serial_key AND q.lane = n.lane) + interval '1 minute' END)
+        WHERE q.state = 'queued' AND q.serial_key = n.serial_key AND q.lane = n.lane
+            AND q.asks_strava = n.asks_strava AND q.run_at <= n.run_at) + interval '1 minute' END)
         + CASE WHEN n.serial_key IS NULL THEN interval '0' ELSE interval '1 minute' * (row_number() OVER (
             PARTITION BY n.serial_key, n.lane ORDER BY n.run_at, n.place) - 1) END
 FROM unnest(
@@ -228,3 +229,7 @@ SELECT dedup_key, state, run_at, outcome FROM jobs WHERE state = 'queued' AND de
 UNION ALL
 SELECT dedup_key, state, run_at, outcome FROM jobs
 WHERE state = 'running' AND serial_key = :athlete_id AND dedup_key = ANY(:dedup_keys::text[]);
+
+-- name: count_athletes_waiting(kind)$
+-- One snapshot.
+SELECT count(DISTINCT serial_key)::bigint FROM jobs WHERE kind = :kind AND state IN ('queued', 'running');

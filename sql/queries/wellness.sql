@@ -42,17 +42,3 @@ ON CONFLICT (athlete_id, on_day) DO UPDATE SET value = excluded.value, parts = e
 -- name: remove_modifiers(athlete_id, days)!
 -- Days of which nothing is known any more, under the lock.
 DELETE FROM wellness_modifiers WHERE athlete_id = :athlete_id AND on_day = ANY(:days::date[]);
-
--- name: apply_modifiers(athlete_id, first_on, last_on)$
--- Brings loads to their days' modifiers and says from which local day on any moved. A load that another transaction
--- is storing just now is not seen: that one applies its day's modifier itself, under the lock.
-WITH moved AS (
-    UPDATE activity_loads l SET modifier = coalesce(m.value, 1)
-    FROM activities a LEFT JOIN wellness_modifiers m
-        ON m.athlete_id = a.athlete_id AND m.on_day = a.local_start_at::date
-    WHERE a.activity_id = l.activity_id AND a.athlete_id = :athlete_id::bigint
-        AND a.local_start_at >= :first_on::date AND a.local_start_at < :last_on::date + 1
-        AND l.modifier <> coalesce(m.value, 1)
-    RETURNING a.local_start_at::date AS on_day
-)
-SELECT min(on_day) FROM moved;

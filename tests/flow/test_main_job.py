@@ -55,9 +55,14 @@ async def test_an_event_becomes_a_load_that_explains_itself(make_house: MakeHous
     assert shown["load"]["thresholds"]["ftp_watts"]["method"] == "imported"
     assert "FTP" in shown["load"]["explanation"]
     assert shown["statistics"]["counted_seconds"] > 3000
-    assert await daemon.value("SELECT fitness_dirty_from FROM athletes") == (
-        await daemon.value("SELECT local_start_at::date FROM activities")
-    )
+
+    async def is_followed() -> bool:
+        return bool(await daemon.value("SELECT count(*) FROM fitness"))
+
+    await eventually(is_followed)
+    (first, *_) = await daemon.rows("SELECT on_day, load FROM fitness ORDER BY on_day")
+    assert first["on_day"] == await daemon.value("SELECT local_start_at::date FROM activities")
+    assert first["load"] == shown["load"]["utl"]
     counts = await daemon.sandbox.counts()
     assert counts["endpoints"] == {"activity": 1, "streams": 1}
     assert counts["rate_limited"] == 0

@@ -41,11 +41,11 @@ async def test_a_run_asked_for_while_no_daemon_runs_begins_with_the_next_one(mak
     assert jobs["resting_hr"]["last_run"]["trigger"] == "manual"
     assert jobs["daily_sync"]["timezone"] == "Europe/Zurich"
     (run,) = await listed(daemon, "runs", "--job", "resting_hr")
-    assert run["result"].startswith("nothing was done")
+    assert run["result"].startswith("asked for a look at the thresholds")
     for command in ("jobs", "runs"):
         status, output, complaints = await daemon.command("scheduler", command)
         assert status == 0, complaints
-        assert "finished: nothing was done" in " ".join(output.split())
+        assert "finished: asked for a look" in " ".join(output.split())
     _, health = await daemon.get("/health")
     (check,) = [check for check in health["checks"] if check["name"] == "timers"]
     assert (check["status"], check["value"]) == ("ok", "7 timers, none late")

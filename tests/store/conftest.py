@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from daemon.compute.calculator import Calculator
 from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
+from tests.support.clocks import SetClock
 from tests.support.database import arguments_for, drop_database, empty_database, fresh_database, running_server
+from tests.support.efforts import TODAY
 from tests.support.embedded import connected, postgres_processes
+from tests.support.queue import add_athletes
 from tests.support.sandbox import Sandbox, running_sandbox
+from tests.support.training import Bureau
 from tests.support.workshop import PLENTIFUL, Workshop, furnished
 
 
@@ -78,6 +83,14 @@ async def shop(
     """What jobs work in, with this test's own database."""
     async with furnished(database, sandbox, calculator, strangers) as shop:
         yield shop
+
+
+@pytest_asyncio.fixture
+async def bureau(database: Database, calculator: Calculator) -> Bureau:
+    """What jobs of science work in, on the day of `tests.support.efforts`, with the athletes 1 and 2."""
+    async with database.connection() as connection:
+        await add_athletes(connection, [1, 2])
+    return Bureau(database, calculator, SetClock(datetime.combine(TODAY, time(12), UTC)))
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import numpy as np
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -17,7 +18,9 @@ from daemon.jobs.activity_results import columns_of
 from daemon.science.in_force import Thresholds
 from daemon.science.load import Load, score
 from daemon.science.pace import GradeModel
+from daemon.science.scoring import Scored
 from daemon.science.statistics import ActivityFacts, Statistics, summarize
+from daemon.science.wellness import Modifier, Reading, Weights, modifiers
 from daemon.store import activities, athletes, outbox
 from daemon.store.database import Connection, Database
 from daemon.store.outbox import Position
@@ -32,6 +35,10 @@ FACTS = ActivityFacts(
     trainer=False, perceived_exertion=None,
 )  # fmt: skip
 NO_THRESHOLDS = Thresholds()
+(AS_USUAL,) = modifiers(date(2026, 1, 1), date(2026, 1, 1), {}, Weights())
+SLEPT_BADLY = {
+    date(2026, 1, 1) - timedelta(days=back): Reading(sleep_hours=5.0 if back < 7 else 8.0) for back in range(60)
+}
 RIDE = Activity(
     activity_id=11, athlete_id=1, sport_type="Ride", name="Morning ride", start_at=LONG_AGO,
     local_start_at=datetime(2026, 1, 1, 1), timezone="Europe/Berlin", elapsed_seconds=3700, moving_seconds=3600,
@@ -179,13 +186,19 @@ async def test_new_statistics_replace_all_of_the_old(connection: Connection) -> 
     assert_same(await activities.statistics(connection, 11), changed)
 
 
+async def put_load(connection: Connection, load: Load, now: datetime, modifier: Modifier = AS_USUAL) -> bool:
+    """Store the load of the only activity; returns whether it changed."""
+    scored = Scored(11, load, modifier)
+    return await activities.put_loads(connection, orjson.dumps([scored.columns()]), now) == [date(2026, 1, 1)]
+
+
 async def test_a_load_is_written_only_where_it_says_something_new(connection: Connection) -> None:
     await activities.upsert(connection, KEPT, NOW)
     load = Load("power", 81.25, {"normalized_watts": 231.5}, {"ftp": 250}, {"pace": "no"}, "because", 1)
 
-    assert await activities.put_load(connection, 11, load, NOW)
+    assert await put_load(connection, load, NOW)
     before = await version_of(connection, "activity_loads")
-    assert not await activities.put_load(connection, 11, load, LATER)
+    assert not await put_load(connection, load, LATER)
     assert await version_of(connection, "activity_loads") == before
 
     changes: list[dict[str, Any]] = [
@@ -193,12 +206,42 @@ async def test_a_load_is_written_only_where_it_says_something_new(connection: Co
         {"explanation": "why not"}, {"version": 2}, {"method": "none", "raw": None},
     ]  # fmt: skip
     for change in changes:
-        assert await activities.put_load(connection, 11, replace(load, **change), LATER), change
-        assert await activities.put_load(connection, 11, load, LATER), change
+        assert await put_load(connection, replace(load, **change), LATER), change
+        assert await put_load(connection, load, LATER), change
 
     stored = await activities.load(connection, 11)
     assert stored is not None
     assert (stored["raw"], stored["utl"], stored["modifier"], stored["computed_at"]) == (81.25, 81.25, 1.0, LATER)
+
+
+async def test_a_modifier_stands_beside_the_raw_load_with_its_parts(connection: Connection) -> None:
+    await activities.upsert(connection, KEPT, NOW)
+    load = Load("power", 80.0, {}, {}, {}, "because", 1)
+    (modifier,) = modifiers(date(2026, 1, 1), date(2026, 1, 1), SLEPT_BADLY, Weights())
+    assert modifier.value > 1
+
+    await put_load(connection, load, NOW)
+    assert await put_load(connection, load, LATER, modifier)
+    assert not await put_load(connection, load, LATER, modifier)
+
+    stored = await activities.load(connection, 11)
+    assert stored is not None
+    assert (stored["raw"], stored["modifier"]) == (80.0, modifier.value)
+    assert stored["utl"] == pytest.approx(80 * modifier.value)
+    assert [part["signal"] for part in stored["modifier_parts"]] == ["hrv", "resting_hr", "sleep"]
+    assert sum(part["adds"] for part in stored["modifier_parts"]) == pytest.approx(modifier.value - 1)
+    assert stored["modifier_explanation"] == modifier.explanation
+
+
+async def test_the_load_of_an_activity_that_is_gone_is_left_out(connection: Connection) -> None:
+    await activities.upsert(connection, KEPT, NOW)
+    load = Load("power", 80.0, {}, {}, {}, "because", 1)
+    gone, there = Scored(12, load, AS_USUAL), Scored(11, load, AS_USUAL)
+
+    changed = await activities.put_loads(connection, orjson.dumps([gone.columns(), there.columns()]), NOW)
+
+    assert changed == [date(2026, 1, 1)]
+    assert await activities.load(connection, 12) is None
 
 
 async def test_a_load_that_no_method_can_give_is_none_and_says_why(connection: Connection) -> None:
@@ -207,7 +250,7 @@ async def test_a_load_that_no_method_can_give_is_none_and_says_why(connection: C
     load = score(nothing, NO_THRESHOLDS, "Ride", GradeModel.STRAVA)
     assert load.raw is None
 
-    assert await activities.put_load(connection, 11, load, NOW)
+    assert await put_load(connection, load, NOW)
 
     stored = await activities.load(connection, 11)
     assert stored is not None
@@ -249,101 +292,7 @@ async def test_nobody_buries_another_athlete_s_activity(connection: Connection) 
     assert await activities.get(connection, 11) is not None
 
 
-# Thresholds
-
-
-async def set_ftp(connection: Connection, value: float, method: str, effective_on: date) -> None:
-    await athletes.set_threshold(
-        connection, 1, "ftp", value, method=method, effective_on=effective_on, evidence={"source": "a test"}
-    )
-
-
-async def ftp_on(connection: Connection, day: date) -> float | None:
-    row = (await athletes.thresholds_in_force(connection, 1, day)).get("ftp")
-    return row["value"] if row is not None else None
-
-
-async def test_the_newest_threshold_of_the_day_is_in_force_and_a_manual_one_before_any_other(
-    connection: Connection,
-) -> None:
-    march, june, july = date(2026, 3, 1), date(2026, 6, 1), date(2026, 7, 1)
-    await set_ftp(connection, 240, "imported", march)
-    await set_ftp(connection, 260, "imported", june)
-    await athletes.set_threshold(connection, 1, "lthr", 171, method="imported", effective_on=march, evidence={})
-
-    assert await ftp_on(connection, march - timedelta(days=1)) is None
-    assert await ftp_on(connection, march) == 240
-    assert await ftp_on(connection, june - timedelta(days=1)) == 240
-    assert await ftp_on(connection, june) == 260
-
-    await set_ftp(connection, 250, "manual", june)
-    assert await ftp_on(connection, july) == 250
-    assert await ftp_on(connection, march) == 240
-    await set_ftp(connection, 280, "imported", july)
-    assert await ftp_on(connection, july) == 250
-    assert set(await athletes.thresholds_in_force(connection, 1, july)) == {"ftp", "lthr"}
-    assert await athletes.thresholds_in_force(connection, 2, july) == {}
-
-
-async def test_a_withdrawn_threshold_is_in_force_no_more_and_can_be_set_again(connection: Connection) -> None:
-    march = date(2026, 3, 1)
-    await set_ftp(connection, 240, "imported", march)
-    await set_ftp(connection, 250, "manual", march)
-    await connection.execute("UPDATE thresholds SET withdrawn_at = now() WHERE method = 'manual'")
-
-    assert await ftp_on(connection, march) == 240
-
-    await set_ftp(connection, 255, "manual", march)
-    assert await ftp_on(connection, march) == 255
-    assert await connection.fetchval("SELECT count(*) FROM thresholds") == 3
-
-
-async def test_what_a_fit_only_suggests_is_never_in_force(connection: Connection) -> None:
-    march, june = date(2026, 3, 1), date(2026, 6, 1)
-    await set_ftp(connection, 250, "manual", march)
-    await set_ftp(connection, 270, "suggested", june)
-    assert await ftp_on(connection, june) == 250
-
-    await connection.execute("UPDATE thresholds SET withdrawn_at = now() WHERE method = 'manual'")
-    assert await ftp_on(connection, june) is None
-
-
-THRESHOLDS = {
-    "ftp": 250, "critical_power": 255, "w_prime": 19_857, "critical_speed": 4.1, "d_prime": 205, "css": 1.1,
-    "lthr": 168, "max_hr": 189, "resting_hr": 47,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("method", ["manual", "imported", "fitted", "measured", "estimated"])
-async def test_every_kind_of_threshold_can_come_in_every_way(connection: Connection, method: str) -> None:
-    march = date(2026, 3, 1)
-    for kind, value in THRESHOLDS.items():
-        await athletes.set_threshold(connection, 1, kind, value, method=method, effective_on=march, evidence={})
-
-    in_force = await athletes.thresholds_in_force(connection, 1, march)
-    assert {kind: row["value"] for kind, row in in_force.items()} == THRESHOLDS
-    assert {row["method"] for row in in_force.values()} == {method}
-
-
-@pytest.mark.parametrize(("kind", "method"), [("vo2max", "manual"), ("ftp", "guessed")])
-async def test_a_threshold_of_no_known_kind_or_origin_is_refused(
-    connection: Connection, kind: str, method: str
-) -> None:
-    with pytest.raises(asyncpg.CheckViolationError):
-        await athletes.set_threshold(
-            connection, 1, kind, 50, method=method, effective_on=date(2026, 3, 1), evidence={}
-        )
-
-
-async def test_the_same_threshold_again_keeps_its_row_and_another_value_replaces_it(connection: Connection) -> None:
-    march = date(2026, 3, 1)
-    await set_ftp(connection, 240, "imported", march)
-    before = await version_of(connection, "thresholds")
-    await set_ftp(connection, 240, "imported", march)
-    assert await version_of(connection, "thresholds") == before
-
-    await set_ftp(connection, 241, "imported", march)
-    assert await ftp_on(connection, march) == 241
+# Fitness
 
 
 async def test_fitness_is_dirty_from_the_earliest_day(connection: Connection) -> None:

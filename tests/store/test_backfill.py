@@ -61,7 +61,7 @@ async def test_a_year_costs_one_call_for_each_activity_with_streams_and_a_page_f
     told = await progress(shop, athlete_id)
     assert (told.state, told.found, told.done, told.left, told.failed) == ("finished", 208, 208, 0, 0)
     assert told.calls_left == 0
-    assert await shop.value("SELECT count(*) FROM jobs WHERE state <> 'done'") == 0
+    assert await shop.value("SELECT count(*) FROM jobs WHERE state <> 'done' AND asks_strava") == 0
     # Their order was the newest first.
     asked = [row["path"] for row in await shop.sandbox.requests(20_000) if row["athlete_id"] == athlete_id]
     fetched = [int(path.split("/")[-2]) for path in asked if path.endswith("/streams")]
@@ -170,7 +170,8 @@ async def test_a_long_history_holds_nobody_up(shop: Workshop) -> None:
     assert (await progress(shop, long)).done <= 4
     assert (
         await shop.value(
-            "SELECT max(c) FROM (SELECT count(*) c FROM jobs WHERE state = 'queued' GROUP BY serial_key) t"
+            "SELECT max(c) FROM (SELECT count(*) c FROM jobs WHERE state = 'queued' AND asks_strava"
+            " GROUP BY serial_key) t"
         )
         == 1
     )
@@ -225,7 +226,7 @@ async def test_an_activity_that_fails_again_and_again_is_left_to_a_job_of_its_ow
 
     told = await progress(shop, athlete_id)
     assert (told.state, told.found, told.done, told.failed) == ("finished", 3, 2, 1)
-    (left,) = await shop.rows("SELECT kind, payload FROM jobs WHERE state = 'queued'")
+    (left,) = await shop.rows("SELECT kind, payload FROM jobs WHERE state = 'queued' AND asks_strava")
     assert (left["kind"], left["payload"]["activity_id"]) == ("look_at_streams", year[0])
     await shop.value("UPDATE jobs SET run_at = now() WHERE state = 'queued'")
     await shop.work_off()
@@ -260,7 +261,7 @@ async def test_streams_that_are_not_there_are_looked_for_again_only_where_they_m
 
     fresh, old = await shop.rows("SELECT streams_state FROM activities ORDER BY start_at DESC")
     assert (fresh["streams_state"], old["streams_state"]) == ("wanted", "none")
-    assert await shop.value("SELECT count(*) FROM jobs WHERE state = 'queued'") == 1
+    assert await shop.value("SELECT count(*) FROM jobs WHERE state = 'queued' AND asks_strava") == 1
     assert (await progress(shop, athlete_id)).state == "finished"
 
 

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import cast
 
+import orjson
 import pytest_asyncio
 from pydantic import SecretStr
 
@@ -20,7 +21,8 @@ from daemon.jobs import erase_athlete, sync_wellness, wellness_days
 from daemon.jobs.rooms import Rooms
 from daemon.loops.inbox import Budget, Folding
 from daemon.loops.sweeper import Retention, Sweeper
-from daemon.science.load import Load
+from daemon.science.fitness import Fitness
+from daemon.science.scoring import Done, Known, score_all
 from daemon.science.statistics import ActivityFacts, summarize
 from daemon.science.wellness import Weights
 from daemon.store import (
@@ -29,10 +31,12 @@ from daemon.store import (
     backfills,
     credentials,
     events,
+    fitness,
     intervals_credentials,
     jobs,
     outbox,
     runs,
+    thresholds,
 )
 from daemon.store.database import Connection, Database
 from daemon.store.events import Arrival
@@ -43,6 +47,7 @@ from daemon.vault.tokens import store_tokens
 from tests.support.clocks import SetClock
 from tests.support.queue import LONG_AGO, add_athletes, claim, claim_one, later, new_job
 from tests.support.sessions import until_waiting
+from tests.support.training import CHOICES, sleep
 
 CLIENT_ID = 77
 NOW = SystemClock().now()
@@ -85,13 +90,19 @@ async def fill(database: Database, athlete_id: int) -> None:
     facts = ActivityFacts(shape.sport_type, 60, 60, 1.0, None, shape.trainer, None)
     async with database.transaction() as connection:
         await store_tokens(connection, Cipher([new_key()]), athlete_id, SecretStr("refresh"))
-        await athletes.set_threshold(
+        await thresholds.put(
             connection, athlete_id, "ftp", 250, method="manual", effective_on=date(2026, 1, 1), evidence={}
         )
         await events.store_batch(connection, [Arrival(parse(raw).dedup_key, LONG_AGO, raw, None)])
         await activities.upsert(connection, columns, LONG_AGO)
         await activities.put_statistics(connection, activity_id, summarize(None, facts), LONG_AGO)
-        await activities.put_load(connection, activity_id, Load("none", None, {}, {}, {}, "", 1), LONG_AGO)
+        done = Done(activity_id, LONG_AGO.date(), "Ride", summarize(None, facts))
+        (scored,) = score_all([done], Known((), None, {}), CHOICES)
+        await activities.put_loads(connection, orjson.dumps([scored.columns()]), LONG_AGO)
+        await fitness.replace(
+            connection, athlete_id, LONG_AGO.date(), [Fitness(LONG_AGO.date(), 1.0, 1.0, 1.0, 0.0)]
+        )
+        await sleep(connection, athlete_id, {LONG_AGO.date(): {"resting_hr": 48}})
         await activities.put_streams(connection, activity_id, b"compressed", LONG_AGO)
         await activities.suspect(connection, [activity_id], LONG_AGO)
         await activities.bury(connection, activity_id + 1, athlete_id, "gone", LONG_AGO)

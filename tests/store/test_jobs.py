@@ -305,6 +305,16 @@ async def test_jobs_queued_one_by_one_take_turns_as_well(queue: Connection) -> N
     assert await rounds(queue, most=1, count=7) == [[1], [2], [1], [2], [1], [1], [1]]
 
 
+async def test_what_waits_for_something_else_or_for_later_takes_no_place(queue: Connection) -> None:
+    soon = [new_job("fitness", 1, asks_strava=False), new_job("late streams", 1, run_at=later(600))]
+    await jobs.enqueue(queue, soon)
+    await jobs.enqueue(queue, [new_job("ride:1", 1)])
+    await jobs.enqueue(queue, [new_job("ride:2", 2)])
+
+    fair_at = {row["dedup_key"]: row["fair_at"] for row in await queue.fetch("SELECT dedup_key, fair_at FROM jobs")}
+    assert fair_at["ride:1"] == fair_at["ride:2"] == LONG_AGO
+
+
 async def test_turns_are_taken_within_a_lane_and_not_between_lanes(queue: Connection) -> None:
     await jobs.enqueue(queue, [new_job(f"live:{number}", 1, lane=Lane.LIVE) for number in range(3)])
     await jobs.enqueue(queue, [new_job("history", 2, lane=Lane.BACKFILL)])

@@ -292,7 +292,9 @@ async def test_however_many_athletes_the_queue_holds_few_of_their_looks_and_the_
 
         async def all_looked() -> bool:
             nonlocal most_queued
-            queued = await connection.fetch("SELECT serial_key FROM jobs WHERE state = 'queued' ORDER BY run_at")
+            queued = await connection.fetch(
+                "SELECT serial_key FROM jobs WHERE state = 'queued' AND kind = 'sync_athlete' ORDER BY run_at"
+            )
             most_queued = max(most_queued, len(queued))
             if queued:
                 order.extend(row["serial_key"] for row in queued)
@@ -385,19 +387,41 @@ async def test_a_walk_over_histories_is_the_months_and_counts_like_any_look(
 
     assert asked_for == [Occasion.MONTHLY_WALK]
     assert (row["synced"], row["calls"]) == (1, 4)
-    assert "no load was computed again" in row["result"]
+    assert "loads of 90 days of 1 athletes" in row["result"]
+    assert await connection.fetchval("SELECT count(*) FROM jobs WHERE kind = 'recompute_load'") == 1
 
 
-@pytest.mark.parametrize("job", ["weekly_thresholds", "resting_hr"])
-async def test_a_job_that_has_nothing_to_do_yet_says_so(
-    database: Database, connection: Connection, clock: SetClock, job: str
+@pytest.mark.parametrize(("job", "occasion"), [("weekly_thresholds", "weekly"), ("resting_hr", "resting_hr")])
+async def test_everybodys_thresholds_are_looked_at_some_at_a_time(
+    database: Database,
+    connection: Connection,
+    clock: SetClock,
+    monkeypatch: pytest.MonkeyPatch,
+    job: str,
+    occasion: str,
 ) -> None:
+    monkeypatch.setattr(occasions, "MOST_ASKED", 3)
+    await connect_athletes(connection, range(1, 9))
+    most_waiting, looked_at = 0, list[int]()
     async with running(database, clock):
         await ask_by_hand(connection, job)
-        (row,) = await until_ended(connection, 1)
 
-    assert row["result"].startswith("nothing was done")
-    assert (row["considered"], row["synced"]) == (0, 0)
+        async def all_looked() -> bool:
+            nonlocal most_waiting
+            waiting = await connection.fetch(
+                "DELETE FROM jobs WHERE kind = 'fit_thresholds' RETURNING serial_key, payload"
+            )
+            most_waiting = max(most_waiting, len(waiting))
+            assert all(row["payload"]["occasion"] == occasion for row in waiting)
+            looked_at.extend(row["serial_key"] for row in waiting)
+            return bool(await ended(connection)) and len(looked_at) >= 8
+
+        await eventually(all_looked)
+
+    (row,) = await ended(connection)
+    assert sorted(looked_at) == list(range(1, 9))
+    assert most_waiting <= 5
+    assert "thresholds of 8 athletes" in row["result"]
 
 
 def test_there_is_an_occasion_for_every_timer() -> None:
@@ -426,7 +450,7 @@ async def test_a_stop_leaves_at_once_and_the_next_daemon_goes_on_considering_nob
 
         async def is_full() -> bool:
             (at_work,) = await runs.list_newest(connection, None, 10)
-            queued = await connection.fetchval("SELECT count(*) FROM jobs")
+            queued = await connection.fetchval("SELECT count(*) FROM jobs WHERE kind = 'sync_athlete'")
             return (at_work["considered"], queued) == (20, 4)
 
         await eventually(is_full)

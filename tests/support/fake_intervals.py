@@ -15,6 +15,9 @@ from daemon.clock import Clock
 from daemon.intervals.client import IntervalsClient
 from daemon.intervals.wire import Credential
 from daemon.jobs.rooms import Rooms
+from daemon.science.fitness import Basis
+from daemon.science.pace import GradeModel
+from daemon.science.scoring import Choices
 from daemon.science.wellness import Weights
 from daemon.store.database import Database
 from daemon.vault.cipher import Cipher, new_key
@@ -60,7 +63,7 @@ class ServedIntervals:
                 database=database,
                 clock=clock,
                 cipher=CIPHER,
-                weights=WEIGHTS,
+                choices=Choices(GradeModel.STRAVA, WEIGHTS, Basis.UTL),
                 intervals=client or self.client(clock),
             ),
         )

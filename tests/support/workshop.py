@@ -21,7 +21,9 @@ from daemon.jobs.kinds import KINDS
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
+from daemon.science.fitness import Basis
 from daemon.science.pace import GradeModel
+from daemon.science.scoring import Choices
 from daemon.science.wellness import Weights
 from daemon.store import jobs, ledgers, runs
 from daemon.store.database import Database
@@ -125,9 +127,8 @@ async def furnished(
             calculator=calculator,
             clock=clock,
             streams_days=7,
-            grade_model=GradeModel.STRAVA,
+            choices=Choices(GradeModel.STRAVA, Weights(), Basis.UTL),
             cipher=cipher,
             intervals=IntervalsClient(session, "http://127.0.0.1:1", 5.0, clock),  # nobody is there
-            weights=Weights(),
         )
         yield Workshop(rooms, sandbox, cipher, strangers)

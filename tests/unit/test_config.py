@@ -19,6 +19,10 @@ from pydantic import SecretStr, ValidationError
 from daemon import config
 from daemon.config.places import locate
 from daemon.config.settings import SECTIONS
+from daemon.science.fitness import Basis
+from daemon.science.pace import GradeModel
+from daemon.science.scoring import Choices
+from daemon.science.wellness import Weights
 
 PROJECT = Path(__file__).resolve().parents[2]
 CLIENT_SECRET = "canary-client-secret"
@@ -212,7 +216,7 @@ def test_a_key_outside_any_table_is_told_where_it_belongs(file: Path) -> None:
         ("intervals.requests_per_second = 10", "intervals.requests_per_second must be at most 9.0, got 10"),
         (
             "science.hrv_weight = 0.06",
-            "science.sleep_weight must leave the three weights of wellness at 0.1 together, or less",
+            "science.sleep_weight must leave hrv_weight + resting_hr_weight + sleep_weight at 0.1 or less",
         ),
         ("science.hrv_weight = 0.2", "science.hrv_weight must be at most 0.1, got 0.2"),
         ("logs.format = {}", "logs.format must be one of 'auto', 'json' or 'console', got a table"),
@@ -267,6 +271,38 @@ def test_a_wrong_address_from_outside_is_told_and_not_repeated(file: Path, lines
     (problem,) = problems(file)
     assert f": strava.{told}" in problem
     assert "canary" not in problem
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        (
+            "hrv_weight = 0.06",
+            "sleep_weight must leave hrv_weight + resting_hr_weight + sleep_weight at 0.1 or less",
+        ),
+        ("hrv_weight = 0.11", "hrv_weight must be at most 0.1"),
+        ("sleep_weight = -0.01", "sleep_weight must be at least 0"),
+    ],
+)
+def test_weights_that_could_move_a_load_by_more_than_a_tenth_are_refused(
+    file: Path, weights: str, told: str
+) -> None:
+    file.write_text(f"{COMPLETE}\n[science]\n{weights}\n")
+
+    (problem,) = problems(file)
+    assert f": science.{told}" in problem
+
+
+def test_the_choices_of_science_are_read_from_its_section(file: Path) -> None:
+    file.write_text(COMPLETE)
+    assert config.load(file).science.choices() == Choices(GradeModel.STRAVA, Weights(), Basis.UTL)
+
+    file.write_text(
+        f'{COMPLETE}\n[science]\ngrade_model = "minetti"\nhrv_weight = 0\nresting_hr_weight = 0.06\n'
+        'sleep_weight = 0.04\nfitness_basis = "raw"\n'
+    )
+    expected = Choices(GradeModel.MINETTI, Weights(0.0, 0.06, 0.04), Basis.RAW)
+    assert config.load(file).science.choices() == expected
 
 
 @pytest.mark.parametrize(
