@@ -46,6 +46,7 @@ from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
 from daemon.web.admin import Guard
 from daemon.web.athletes import AthletePages
+from daemon.web.backfill import BackfillPage
 from daemon.web.health import HealthPages
 from daemon.web.intervals import IntervalsWebhook
 from daemon.web.intervals_keys import IntervalsKeys
@@ -192,6 +193,7 @@ def _routes(
         *webhook.routes(),
         *HealthPages(pulse).routes(),
         *QuotaPage(database, strava.client_id, window_lengths(settings), guard).routes(),
+        *BackfillPage(database, strava.client_id, window_lengths(settings), guard).routes(),
         *SchedulerPages(database, guard, settings.schedule.timezone).routes(),
         *SyncPages(database, guard, strava.client_id, Policy(settings.sync.policy), clock, trial).routes(),
         *WellnessPages(database, rooms.choices.weights, clock, guard, worker.wake).routes(),

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Group
@@ -17,8 +17,8 @@ from rich.text import Text
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, console, print_json, print_table, shown
 from daemon.config import Settings
-from daemon.jobs.kinds import CALLS
-from daemon.limiter.report import backfill_done_at
+from daemon.jobs import backfill_progress
+from daemon.jobs.backfill_progress import BackfillProgress
 from daemon.store import backfills
 from daemon.store.database import Database
 from daemon.store.opening import Opened, window_lengths
@@ -40,32 +40,19 @@ def backfill(
         raise typer.Exit(2)
     settings = settings_from(config_path)
 
-    async def show(opened: Opened) -> tuple[list[backfills.Progress], datetime | None]:
+    async def show(opened: Opened) -> BackfillProgress:
         if watch:
             await _watch(opened.database, settings, athlete_id)
         return await _read(opened.database, settings, athlete_id)
 
-    rows, done_at = with_database(settings, show)
-    if athlete_id is not None and not rows:
+    found = with_database(settings, show)
+    if athlete_id is not None and not found.athletes:
         complain(f"no history was asked for of athlete {athlete_id}: see `domestique athletes list`, backfill.days")
         raise typer.Exit(1)
     if as_json:
-        print_json(report(rows, done_at))
+        print_json(found.as_json())
     else:
-        _print(rows, done_at)
-
-
-def report(rows: Sequence[backfills.Progress], done_at: datetime | None) -> dict[str, Any]:
-    """Return everybody's progress with the sums and when the quota will have carried the rest, for JSON."""
-    return {
-        "found": sum(row.found for row in rows),
-        "done": sum(row.done for row in rows),
-        "failed": sum(row.failed for row in rows),
-        "left": sum(row.left for row in rows),
-        "calls_left": _calls_left(rows),
-        "done_at": done_at,
-        "athletes": [asdict(row) | {"calls_left": row.calls_left} for row in rows],
-    }
+        _print(found)
 
 
 def outlook(calls_left: int, done_at: datetime | None) -> str:
@@ -75,23 +62,15 @@ def outlook(calls_left: int, done_at: datetime | None) -> str:
     return f"{calls_left} calls left, done by about {shown(done_at)}" if done_at else f"{calls_left} calls left"
 
 
-def _calls_left(rows: Sequence[backfills.Progress]) -> int:
-    return sum(row.calls_left for row in rows)
-
-
-async def _read(
-    database: Database, settings: Settings, athlete_id: int | None
-) -> tuple[list[backfills.Progress], datetime | None]:
-    """Return the progress, and when everybody's will be done: they take turns, so one waits for the others."""
+async def _read(database: Database, settings: Settings, athlete_id: int | None) -> BackfillProgress:
     async with database.connection() as connection:
-        everybody = await backfills.progress(connection, None)
-        done_at = await backfill_done_at(
-            connection, settings.strava.client_id, window_lengths(settings), CALLS, _calls_left(everybody)
+        return await backfill_progress.read(
+            connection, settings.strava.client_id, window_lengths(settings), athlete_id
         )
-    return [row for row in everybody if athlete_id in {None, row.athlete_id}], done_at
 
 
-def _print(rows: Sequence[backfills.Progress], done_at: datetime | None) -> None:
+def _print(progress: BackfillProgress) -> None:
+    rows = progress.athletes
     headings = {
         "athlete_id": "athlete",
         "name": "name",
@@ -110,7 +89,7 @@ def _print(rows: Sequence[backfills.Progress], done_at: datetime | None) -> None
     if rows:
         console.print()
         done, found = sum(row.done for row in rows), sum(row.found for row in rows)
-        console.print(f"{done} of {found} activities are stored; {outlook(_calls_left(rows), done_at)}")
+        console.print(f"{done} of {found} activities are stored; {outlook(progress.calls_left, progress.done_at)}")
 
 
 def _note(row: backfills.Progress) -> str:
@@ -130,9 +109,10 @@ async def _watch(database: Database, settings: Settings, athlete_id: int | None)
     ends = Text()
     with Live(Group(bars, ends), console=console, refresh_per_second=4):
         while True:
-            rows, done_at = await _read(database, settings, athlete_id)
+            progress = await _read(database, settings, athlete_id)
+            rows = progress.athletes
             _draw(bars, overall, drawn, rows)
-            ends.plain = outlook(_calls_left(rows), done_at)
+            ends.plain = outlook(progress.calls_left, progress.done_at)
             if not any(row.state in UNFINISHED and not row.is_resting for row in rows):
                 return
             await asyncio.sleep(REFRESH_SECONDS)

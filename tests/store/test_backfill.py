@@ -6,13 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from daemon.core.admission import Lane
+from daemon.core.bearer import Scope
 from daemon.core.errors import Retryable
 from daemon.core.freshness import WHOLE_HISTORY
+from daemon.core.quota import Lengths
 from daemon.jobs import backfill, sync_athlete, walk_history
 from daemon.store import backfills, sync_states
 from daemon.store.backfills import Progress
+from daemon.web.admin import Guard
+from daemon.web.backfill import BackfillPage
+from daemon.web.server import application
+from tests.support.admin import bearer, make_tokens
 from tests.support.workshop import Workshop
 
 DAY = 24 * 3600
@@ -398,3 +405,32 @@ async def test_a_walk_is_one_page_a_step_and_goes_on_where_it_was(
 
     assert await shop.spent(athlete_id) - before == {"activities": 3, "activity": 1}
     assert past[205] not in await stored(shop)
+
+
+# For people
+
+
+async def test_progress_is_told_over_http_to_whoever_may_read(shop: Workshop) -> None:
+    athlete_id = shop.stranger()
+    await live(shop, athlete_id, 3, days=30)
+    await shop.admit(athlete_id, backfill_days=YEAR)
+    database = shop.rooms.database
+    for _ in range(3):  # both pages, and the newest activity
+        await shop.step()
+    await make_tokens(database)
+    page = BackfillPage(database, shop.sandbox.client_id, Lengths(), Guard(database, shop.rooms.clock))
+    async with TestClient(TestServer(application(page.routes()))) as client:
+
+        async def ask(query: str, scope: Scope | None = Scope.READ) -> tuple[int, Any]:
+            async with client.get(f"/backfill{query}", headers=bearer(scope)) as response:
+                return response.status, await response.json()
+
+        assert (await ask("", scope=None))[0] == 401
+        status, told = await ask("")
+        assert status == 200
+        assert (told["found"], told["done"], told["left"], told["calls_left"]) == (3, 1, 2, 2)
+        assert told["done_at"] > datetime.now(UTC).isoformat()[:16]
+        assert (await ask(f"?athlete_id={athlete_id}"))[1]["athletes"][0]["athlete_id"] == athlete_id
+        assert (await ask("?athlete_id=999"))[0] == 404
+        assert (await ask("?athlete_id=1e9"))[0] == 400
+        assert (await ask(f"?athlete_id={'9' * 30}"))[0] == 400

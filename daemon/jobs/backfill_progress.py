@@ -1,0 +1,53 @@
+"""How far everybody's history has come, and when the quota will have carried the rest: for the CLI and the API.
+
+It refuses to fetch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from daemon.core.quota import Lengths
+from daemon.jobs.kinds import CALLS
+from daemon.limiter.report import backfill_done_at
+from daemon.store import backfills
+from daemon.store.backfills import Progress
+from daemon.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillProgress:
+    """The athletes asked about, and when everybody's will be done: they take turns, one waits for the others."""
+
+    athletes: Sequence[Progress]
+    done_at: datetime | None
+
+    @property
+    def calls_left(self) -> int:
+        """Return how many calls these athletes' histories still take."""
+        return sum(row.calls_left for row in self.athletes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, with the sums."""
+        return {
+            "found": sum(row.found for row in self.athletes),
+            "done": sum(row.done for row in self.athletes),
+            "failed": sum(row.failed for row in self.athletes),
+            "left": sum(row.left for row in self.athletes),
+            "calls_left": self.calls_left,
+            "done_at": self.done_at,
+            "athletes": [asdict(row) | {"calls_left": row.calls_left} for row in self.athletes],
+        }
+
+
+async def read(
+    connection: Connection, client_id: int, lengths: Lengths, athlete_id: int | None
+) -> BackfillProgress:
+    """Read the progress of one athlete's history, or of everybody's."""
+    everybody = await backfills.progress(connection, None)
+    calls_left = sum(row.calls_left for row in everybody)
+    done_at = await backfill_done_at(connection, client_id, lengths, CALLS, calls_left)
+    return BackfillProgress([row for row in everybody if athlete_id in {None, row.athlete_id}], done_at)
