@@ -21,10 +21,11 @@ from daemon.core.admission import Lane
 from daemon.core.errors import Permanent, Retryable, ScopeMissing
 from daemon.core.listing import SETTLING, Line
 from daemon.core.look import looked_before
-from daemon.jobs import activity_results, list_results
+from daemon.jobs import activity_results, fit_thresholds, list_results
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Step
 from daemon.science.statistics import summarize
+from daemon.science.thresholds import Occasion
 from daemon.store import activities, backfills, jobs, sync_states
 from daemon.store.backfills import Backfill
 from daemon.store.database import Connection
@@ -187,7 +188,10 @@ async def _set_aside(job: Job, rooms: Rooms, columns: dict[str, Any], reason: st
 
 async def _finish(job: Job, rooms: Rooms) -> None:
     assert job.serial_key is not None
+    now = rooms.clock.now()
     async with rooms.database.transaction() as connection:
-        await backfills.finish(connection, job.serial_key, rooms.clock.now())
+        # Now there is a year to tell thresholds from: the next Sunday is too late.
+        await jobs.enqueue(connection, [fit_thresholds.new(job.serial_key, Occasion.WEEKLY, now)])
+        await backfills.finish(connection, job.serial_key, now)
         await jobs.complete(connection, job, "finished")
     log.info("backfill.finished")

@@ -68,6 +68,7 @@ async def test_a_year_costs_one_call_for_each_activity_with_streams_and_a_page_f
     told = await progress(shop, athlete_id)
     assert (told.state, told.found, told.done, told.left, told.failed) == ("finished", 208, 208, 0, 0)
     assert told.calls_left == 0
+    assert await shop.value("SELECT count(*) FROM jobs WHERE kind = 'fit_thresholds' AND state = 'done'") >= 1
     assert await shop.value("SELECT count(*) FROM jobs WHERE state <> 'done' AND asks_strava") == 0
     # Their order was the newest first.
     asked = [row["path"] for row in await shop.sandbox.requests(20_000) if row["athlete_id"] == athlete_id]
@@ -173,7 +174,8 @@ async def test_a_long_history_holds_nobody_up(shop: Workshop) -> None:
         assert await shop.step()
         steps += 1
 
-    assert steps <= 4 * (2 + 3 + 1)  # everybody's turn comes round: pages, streams, the end
+    # Everybody's turn comes round: pages, streams, the end, and what is computed when a history is complete.
+    assert steps <= 4 * (2 + 3 + 1 + 3)
     assert (await progress(shop, long)).done <= 4
     assert (
         await shop.value(
