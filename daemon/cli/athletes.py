@@ -10,9 +10,8 @@ import orjson
 import typer
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from daemon.cli import fitness
-from daemon.cli import thresholds as threshold_commands
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
+from daemon.cli.lazily import lazily
 from daemon.cli.output import complain, console, print_json, print_table
 from daemon.clock import SystemClock
 from daemon.jobs import backfill, recompute_load
@@ -25,9 +24,14 @@ from daemon.store.opening import Opened
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import store_tokens
 
-commands = typer.Typer(no_args_is_help=True, help="The athletes.")
-commands.add_typer(threshold_commands.commands, name="thresholds")
-commands.command("fitness")(fitness.fitness)
+ELSEWHERE: Final = {
+    "explain": "explain:explain_athlete",
+    "thresholds": "thresholds:commands",
+    "fitness": "fitness:fitness",
+    "wellness": "wellness:wellness",
+    "intervals": "wellness:intervals",
+}
+commands = typer.Typer(cls=lazily(ELSEWHERE), no_args_is_help=True, help="The athletes.")
 
 EARLIEST_BIRTH: Final = date(1900, 1, 1)
 

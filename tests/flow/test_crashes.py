@@ -42,7 +42,9 @@ async def test_events_acknowledged_before_a_kill_are_kept_and_applied_once(make_
 
     await eventually(lambda: all_loads_stand(daemon, EVENTS), 120)
     assert await daemon.value("SELECT count(*) FROM events") == EVENTS
-    applied = await daemon.rows("SELECT body->>'activity_id', count(*) FROM outbox GROUP BY 1")
+    applied = await daemon.rows(
+        "SELECT body->>'activity_id', count(*) FROM outbox WHERE topic = 'activity.processed' GROUP BY 1"
+    )
     assert len(applied) == EVENTS
     assert all(row[1] == 1 for row in applied)
     assert (await daemon.sandbox.counts())["rate_limited"] == 0
