@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from daemon.store.embedded import EmbeddedServer
+from daemon.store.migrate import migrate
 from tests.support.daemon import Daemon, callback_url, free_port, intervals_flags
+from tests.support.embedded import connected
 from tests.support.sandbox import running_sandbox
 
 MakeHouse = Callable[..., Awaitable[Daemon]]
 
 
+@pytest_asyncio.fixture(scope="session")
+async def prepared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    """A server's directory as a daemon's first start leaves it: every test needs one, and making it takes long."""
+    directory = tmp_path_factory.mktemp("prepared")
+    async with EmbeddedServer(directory) as server, connected(server) as connection:
+        await migrate(connection)
+    yield directory
+    shutil.rmtree(directory)
+
+
 @pytest_asyncio.fixture
-async def make_house(tmp_path: Path) -> AsyncIterator[MakeHouse]:
+async def make_house(tmp_path: Path, prepared: Path) -> AsyncIterator[MakeHouse]:
     """Start a sandbox with flags and write a daemon's settings for it; `started` unless told otherwise."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     async with AsyncExitStack() as stack:
 
         async def make(*flags: str, athletes: int = 1, started: bool = True, **overrides: Any) -> Daemon:

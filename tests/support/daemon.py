@@ -18,8 +18,11 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from daemon import config
+from daemon.cli.athletes import Newcomer, admit_newcomer
+from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
-from daemon.vault.cipher import new_key
+from daemon.vault.cipher import Cipher, new_key
 from tests.support.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,16 +151,26 @@ class Daemon:
         return process.returncode, output.decode(), complaints.decode()
 
     async def import_athletes(self, **more: Any) -> list[int]:
-        """Bring in every athlete of the sandbox, through the command line; returns their ids."""
+        """Bring in every athlete of the sandbox, through the command line if no daemon runs; returns their ids."""
         lines = []
         for row in await self.sandbox.athletes():
             known = {"athlete_id": row["id"]} | {key: row[key] for key in IMPORTED if row[key] is not None}
             lines.append(json.dumps(known | more))
+        if self.process is not None and self.process.returncode is None:
+            return await self._admit([Newcomer.model_validate_json(line) for line in lines])
         file = self.directory / "athletes.jsonl"
         file.write_text("\n".join(lines), encoding="utf-8")
         status, _, complaints = await self.command("athletes", "import", str(file))
         assert status == 0, complaints
         return [json.loads(line)["athlete_id"] for line in lines]
+
+    async def _admit(self, newcomers: list[Newcomer]) -> list[int]:
+        """Do what `athletes import` does beside a daemon, without a process of its own."""
+        settings = config.load(self.config)
+        async with Database(self._embedded_arguments(), 1) as database, database.transaction() as connection:
+            for newcomer in newcomers:
+                await admit_newcomer(connection, Cipher(settings.vault.keys), newcomer, settings.backfill.days)
+        return [newcomer.athlete_id for newcomer in newcomers]
 
     def log_lines(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return what was logged, of one event or all."""
