@@ -121,9 +121,7 @@ class Gate:
         """Read the ledger, decide, and write; once more where another daemon was first."""
         while True:
             async with self._database.connection() as connection:
-                entry = await ledgers.read(connection, self._client_id)
-                if entry is None:
-                    raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+                entry = await ledgers.require(connection, self._client_id)
                 changed, result = decide(entry)
                 past = quota.past_quarter(entry.ledger, changed, self._lengths)
                 if await ledgers.write(connection, self._client_id, entry, changed, past):
@@ -137,7 +135,7 @@ class Gate:
         if self._learned_at is not None and elapsed < self._learned_at + LEARN_EVERY_SECONDS:
             return
         async with self._database.connection() as connection:
-            self._demand = await read_demand(connection, self._client_id, self._lengths)
+            _, self._demand = await read_with_demand(connection, self._client_id, self._lengths)
         self._learned_at = elapsed
 
     def _notice(self, ledger: quota.Ledger, ask: quota.Ask, now: datetime) -> None:
@@ -163,13 +161,13 @@ class Gate:
         return AppInactive(wait.reason, wait.until) if wait.inactive else QuotaSpent(wait.reason, wait.until)
 
 
-async def read_demand(connection: Connection, client_id: int, lengths: quota.Lengths) -> quota.Demand:
-    """Return what the lanes have been needing, learned from the last weeks; raises Retryable without a ledger."""
-    entry = await ledgers.read(connection, client_id)
-    if entry is None:
-        raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+async def read_with_demand(
+    connection: Connection, client_id: int, lengths: quota.Lengths
+) -> tuple[ledgers.Entry, quota.Demand]:
+    """Return the ledger, and what the lanes have been needing in the last weeks; raises Retryable without a row."""
+    entry = await ledgers.require(connection, client_id)
     past = await ledgers.past_hours(connection, client_id, entry.read_at - LEARN_FROM)
-    return quota.learned(past, entry.read_at, entry.ledger.limits, lengths)
+    return entry, quota.learned(past, entry.read_at, entry.ledger.limits, lengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from typing import Any
 
 from daemon.core import quota
 from daemon.core.admission import LANES, Lane
-from daemon.core.errors import Retryable
-from daemon.limiter.gate import read_demand
+from daemon.limiter.gate import read_with_demand
 from daemon.store import jobs, ledgers
 from daemon.store.database import Connection
 
@@ -94,11 +93,8 @@ async def read_report(
     connection: Connection, client_id: int, lengths: quota.Lengths, calls_of: Mapping[str, int]
 ) -> QuotaReport:
     """Read the state; `calls_of` says how many calls a kind of job takes. Raises Retryable without a ledger."""
-    entry = await ledgers.read(connection, client_id)
-    if entry is None:
-        raise Retryable("the quota ledger has no row for this app: was the database emptied?")
-    now, demand = entry.read_at, await read_demand(connection, client_id, lengths)
-    ledger = quota.roll(entry.ledger, now, lengths)
+    entry, demand = await read_with_demand(connection, client_id, lengths)
+    now, ledger = entry.read_at, quota.roll(entry.ledger, entry.read_at, lengths)
     past = await ledgers.calls_since(connection, client_id, now - timedelta(hours=1))
     waiting = await jobs.backlog(connection)
     states, calls_before = [], 0
@@ -132,10 +128,9 @@ async def backfill_done_at(
     connection: Connection, client_id: int, lengths: quota.Lengths, calls_of: Mapping[str, int], calls: int
 ) -> datetime | None:
     """Return about when `calls` of history will have been made, all other work first; None: nobody can tell."""
-    entry = await ledgers.read(connection, client_id)
-    if entry is None or calls == 0:
+    if calls == 0:
         return None
-    demand = await read_demand(connection, client_id, lengths)
+    entry, demand = await read_with_demand(connection, client_id, lengths)
     rows = await jobs.backlog(connection)
     before = sum(row["jobs"] * calls_of.get(row["kind"], 1) for row in rows if row["lane"] != Lane.BACKFILL.value)
     return quota.drained_at(entry.ledger, before + calls, Lane.BACKFILL, entry.read_at, lengths, demand)

@@ -21,7 +21,6 @@ import structlog
 from daemon.clock import Clock
 from daemon.core import quota
 from daemon.core.admission import Lane
-from daemon.core.errors import Retryable
 from daemon.core.freshness import (
     PASSED,
     STALE_URGENCY,
@@ -45,9 +44,9 @@ from daemon.jobs import (
     validate_thresholds,
     walk_history,
 )
-from daemon.limiter.gate import read_demand
+from daemon.limiter.gate import read_with_demand
 from daemon.science.thresholds import Occasion as FitOccasion
-from daemon.store import intervals_credentials, jobs, ledgers, receivers, runs, sync_states
+from daemon.store import intervals_credentials, jobs, receivers, runs, sync_states
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import NewJob
 from daemon.store.runs import Ask, NewAsk, Progress, Run
@@ -240,10 +239,8 @@ class Budget:
 
     async def _affordable(self, connection: Connection) -> Affordable:
         means = self._means
-        entry = await ledgers.read(connection, means.client_id)
-        if entry is None:
-            raise Retryable("the quota ledger has no row for this app: was the database emptied?")
-        now, demand = entry.read_at, await read_demand(connection, means.client_id, means.lengths)
+        entry, demand = await read_with_demand(connection, means.client_id, means.lengths)
+        now = entry.read_at
         calls = quota.left_today(entry.ledger, Lane.SCHEDULED, now, means.lengths, demand)
         athletes = await sync_states.count_active(connection)
         doubted = round(athletes * self._doubted / max(1, self._sampled))

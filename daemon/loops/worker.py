@@ -121,8 +121,8 @@ class Worker:
         free, claimed = max(0, self._free_for_all()), list[Job]()
         if free > 0:
             claimed = await jobs.claim_due(connection, LANES, open_lanes, lease_seconds, free)
-        if len(claimed) == free:  # there may be more
-            most = self._free() - len(claimed)
+        most = self._free() - len(claimed)
+        if len(claimed) == free and most > 0:  # there may be more
             claimed += await jobs.claim_due(connection, (Lane.LIVE,), open_lanes, lease_seconds, most)
         return claimed
 

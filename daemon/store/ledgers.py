@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from daemon.core.admission import LANES
+from daemon.core.errors import Retryable
 from daemon.core.quota import Ledger, Limits, PastHour, PastQuarter, Window
 from daemon.store.database import Connection, fetched, named_queries
 
@@ -38,6 +39,14 @@ async def read(connection: Connection, client_id: int) -> Entry | None:
     """Read the row; None before `open_ledger`."""
     row = await _queries.read(connection, client_id=client_id)
     return Entry(_ledger(row), row["version"], row["read_at"]) if row is not None else None
+
+
+async def require(connection: Connection, client_id: int) -> Entry:
+    """Read the row, which opening the database has made; raises Retryable where it is gone."""
+    entry = await read(connection, client_id)
+    if entry is None:
+        raise Retryable("the quota ledger has no row for this app: was the database emptied?")
+    return entry
 
 
 async def write(

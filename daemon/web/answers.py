@@ -1,9 +1,9 @@
-"""Answers of the admin API: JSON, problems in the form of RFC 9457, and one for a database that is away."""
+"""What the admin API shares: answers as JSON, problems in the form of RFC 9457, and numbers that are asked."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 import structlog
@@ -12,6 +12,8 @@ from aiohttp import web
 from daemon.core.errors import Retryable
 
 log = structlog.get_logger()
+
+LONGEST_NUMBER: Final = 19  # digits of a bigint
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,6 +35,14 @@ def problem(
         headers=headers,
         content_type="application/problem+json",
     )
+
+
+def whole_number(text: str, least: int, most: int) -> int | None:
+    """Return a number that a query or a path holds; None where it is none, or out of bounds."""
+    if not (text.isascii() and text.isdecimal()) or len(text) > LONGEST_NUMBER:
+        return None
+    number = int(text)
+    return number if least <= number <= most else None
 
 
 def weathering(handler: Handler) -> Handler:

@@ -13,7 +13,7 @@ from daemon.web.bodies import TooLarge, read_bounded
 
 LARGEST_BODY: Final = 1024 * 1024
 READ_WITHIN_SECONDS: Final = 15.0
-ATHLETE: Final = r"/athletes/{id:\d{1,18}}"
+ATHLETE: Final = "/athletes/{id:[0-9]{1,18}}"
 
 
 class Refused(Exception):

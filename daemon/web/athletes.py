@@ -27,7 +27,8 @@ from daemon.science.fitness import Basis
 from daemon.store import athletes
 from daemon.store.database import Database
 from daemon.web.admin import Guard
-from daemon.web.answers import Handler, answer, problem, weathering
+from daemon.web.answers import Handler, answer, problem, weathering, whole_number
+from daemon.web.athlete_routes import ATHLETE, athlete_id_of
 
 log = structlog.get_logger()
 
@@ -50,18 +51,18 @@ class AthletePages:
     def routes(self) -> list[web.RouteDef]:
         """Return what the server shall route here."""
         read, operate = self._guard.read, self._guard.operate
-        kind = "/athletes/{athlete_id:[0-9]{1,18}}/thresholds/{kind}"
+        kind = f"{ATHLETE}/thresholds/{{kind}}"
         return [
-            web.get("/athletes/{athlete_id:[0-9]{1,18}}/thresholds", read(_told(self.show_thresholds))),
+            web.get(f"{ATHLETE}/thresholds", read(_told(self.show_thresholds))),
             web.put(kind, operate(_told(self.set_threshold))),
             web.delete(kind, operate(_told(self.withdraw_threshold))),
-            web.get("/athletes/{athlete_id:[0-9]{1,18}}/fitness", read(_told(self.show_fitness))),
+            web.get(f"{ATHLETE}/fitness", read(_told(self.show_fitness))),
         ]
 
     async def show_thresholds(self, request: web.Request) -> web.Response:
         """Say what is in force today and since when, with the whole history."""
         async with self._database.connection() as connection:
-            found = await athlete_thresholds.report(connection, _athlete_id(request), self._clock.now())
+            found = await athlete_thresholds.report(connection, athlete_id_of(request), self._clock.now())
         return answer(found.as_json())
 
     async def set_threshold(self, request: web.Request) -> web.Response:
@@ -69,11 +70,11 @@ class AthletePages:
         kind, (value, from_on) = _kind(request), _wish(await request.read())
         async with self._database.transaction() as connection:
             effective_on = await athlete_thresholds.set_value(
-                connection, _athlete_id(request), kind, value, from_on, by=BY_HAND, now=self._clock.now()
+                connection, athlete_id_of(request), kind, value, from_on, by=BY_HAND, now=self._clock.now()
             )
         self._on_queued()
         log.info(
-            "threshold.set", athlete_id=_athlete_id(request), kind=kind.value, value=value, from_on=effective_on
+            "threshold.set", athlete_id=athlete_id_of(request), kind=kind.value, value=value, from_on=effective_on
         )
         return answer({"kind": kind.value, "value": value, "from": effective_on})
 
@@ -82,23 +83,23 @@ class AthletePages:
         kind, from_on = _kind(request), _day(request.query.get("from"))
         async with self._database.transaction() as connection:
             effective_on = await athlete_thresholds.withdraw(
-                connection, _athlete_id(request), kind, from_on, self._clock.now()
+                connection, athlete_id_of(request), kind, from_on, self._clock.now()
             )
         self._on_queued()
-        log.info("threshold.withdrawn", athlete_id=_athlete_id(request), kind=kind.value, from_on=effective_on)
+        log.info("threshold.withdrawn", athlete_id=athlete_id_of(request), kind=kind.value, from_on=effective_on)
         return answer({"kind": kind.value, "from": effective_on})
 
     async def show_fitness(self, request: web.Request) -> web.Response:
         """Return fitness, fatigue and form of the last days."""
-        text = request.query.get("days", "28")
-        if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= MOST_DAYS):
+        count = whole_number(request.query.get("days", "28"), 1, MOST_DAYS)
+        if count is None:
             raise Unacceptable(f"`days` is a number from 1 to {MOST_DAYS}")
-        athlete_id = _athlete_id(request)
+        athlete_id = athlete_id_of(request)
         async with self._database.connection() as connection:
             if await athletes.get(connection, athlete_id) is None:
                 raise UnknownAthlete(f"athlete {athlete_id} is not connected here")
             today = await local_days.today(connection, athlete_id, self._clock.now())
-            first_on = today - timedelta(days=int(text) - 1)
+            first_on = today - timedelta(days=count - 1)
             days = await follow_fitness.up_to(connection, athlete_id, first_on, today, self._basis)
         return answer({"athlete_id": athlete_id, "days": [asdict(day) for day in days]})
 
@@ -115,10 +116,6 @@ def _told(handler: Handler) -> Handler:
             return problem(400, "this cannot be", str(error))
 
     return weathering(handle)
-
-
-def _athlete_id(request: web.Request) -> int:
-    return int(request.match_info["athlete_id"])
 
 
 def _kind(request: web.Request) -> Kind:

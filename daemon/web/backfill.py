@@ -9,7 +9,7 @@ from daemon.core.quota import Lengths
 from daemon.jobs import backfill_progress
 from daemon.store.database import Database
 from daemon.web.admin import Guard
-from daemon.web.answers import answer, problem, weathering
+from daemon.web.answers import answer, problem, weathering, whole_number
 
 
 class BackfillPage:
@@ -28,9 +28,9 @@ class BackfillPage:
     async def show(self, request: web.Request) -> web.Response:
         """Answer with the progress; 404 for an athlete whose history was never asked for."""
         text = request.query.get("athlete_id")
-        if text is not None and not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) <= LARGEST_ID):
+        athlete_id = whole_number(text, 1, LARGEST_ID) if text is not None else None
+        if text is not None and athlete_id is None:
             return problem(400, "bad query", "athlete_id is a number: `domestique athletes list` shows them")
-        athlete_id = int(text) if text is not None else None
         async with self._database.connection() as connection:
             found = await backfill_progress.read(connection, self._client_id, self._lengths, athlete_id)
         if athlete_id is not None and not found.athletes:

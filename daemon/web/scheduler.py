@@ -15,7 +15,7 @@ from daemon.core.schedule import TIMERS
 from daemon.store import runs, timers
 from daemon.store.database import Connection, Database
 from daemon.web.admin import Guard
-from daemon.web.answers import answer, problem, weathering
+from daemon.web.answers import answer, problem, weathering, whole_number
 
 log = structlog.get_logger()
 
@@ -45,13 +45,13 @@ class SchedulerPages:
 
     async def newest_runs(self, request: web.Request) -> web.Response:
         """List runs, newest first: `?job=` of one job, `?most=` so many."""
-        job, most = request.query.get("job"), request.query.get("most", "50")
+        job, most = request.query.get("job"), whole_number(request.query.get("most", "50"), 1, MOST_RUNS)
         if job is not None and job not in TIMERS:
             return _unknown(job)
-        if not (most.isascii() and most.isdecimal() and len(most) < 9 and 1 <= int(most) <= MOST_RUNS):
+        if most is None:
             return problem(400, "bad query", f"`most` is a number from 1 to {MOST_RUNS}")
         async with self._database.connection() as connection:
-            return answer({"runs": await runs.list_newest(connection, job, int(most))})
+            return answer({"runs": await runs.list_newest(connection, job, most)})
 
     async def run(self, request: web.Request) -> web.Response:
         """Ask for a run: 202 with its number; 409 where one has not ended."""

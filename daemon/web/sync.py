@@ -16,7 +16,7 @@ from daemon.jobs.sync_trial import LONGEST_SECONDS, Plan, SyncTrial, plan
 from daemon.store import receivers
 from daemon.store.database import Database
 from daemon.web.admin import Guard
-from daemon.web.answers import answer, problem, weathering
+from daemon.web.answers import answer, problem, weathering, whole_number
 
 YES: Final = frozenset({"1", "true", "yes"})
 NO: Final = frozenset({"", "0", "false", "no"})
@@ -41,12 +41,13 @@ class SyncPages:
 
     async def test(self, request: web.Request) -> web.Response:
         """Answer 200 with the plan or the result, 202 where it is still under way after a minute."""
-        text, dry_run = request.match_info["athlete_id"], request.query.get("dry_run", "").lower()
-        if not (text.isascii() and text.isdecimal() and len(text) < 20 and 0 < int(text) <= LARGEST_ID):
+        athlete_id = whole_number(request.match_info["athlete_id"], 1, LARGEST_ID)
+        dry_run = request.query.get("dry_run", "").lower()
+        if athlete_id is None:
             return problem(404, "no such athlete", "an athlete's id is a number: `domestique athletes list`")
         if dry_run not in YES | NO:
             return problem(400, "bad query", "dry_run is 1 or 0")
-        return await self._answer(int(text), is_dry=dry_run in YES)
+        return await self._answer(athlete_id, is_dry=dry_run in YES)
 
     async def _answer(self, athlete_id: int, *, is_dry: bool) -> web.Response:
         planned = await self._plan(athlete_id)

@@ -18,7 +18,7 @@ from daemon.science.wellness import Weights, modifiers
 from daemon.store import athletes, wellness, wellness_readings
 from daemon.store.database import Connection, Database
 from daemon.web.admin import Guard
-from daemon.web.answers import answer, problem
+from daemon.web.answers import answer, problem, whole_number
 from daemon.web.athlete_routes import ATHLETE, Refused, answering, athlete_id_of, content_of, nobody
 
 log = structlog.get_logger()
@@ -76,9 +76,9 @@ class WellnessPages:
 
     async def show(self, request: web.Request) -> web.Response:
         """Answer with the last `days` days."""
-        athlete_id, text = athlete_id_of(request), request.query.get("days", str(DAYS_SHOWN))
-        days = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
-        if not 1 <= days <= MOST_DAYS_SHOWN:
+        athlete_id = athlete_id_of(request)
+        days = whole_number(request.query.get("days", str(DAYS_SHOWN)), 1, MOST_DAYS_SHOWN)
+        if days is None:
             return problem(400, "days is no number of days", f"days must be 1 to {MOST_DAYS_SHOWN}")
         async with self._database.connection() as connection:
             if await athletes.get(connection, athlete_id) is None:

@@ -109,6 +109,16 @@ async def until_ended(connection: Connection, count: int) -> list[dict[str, Any]
     return await ended(connection)
 
 
+async def look_until_ended(connection: Connection) -> None:
+    """Do what is queued as a worker would, until a run has ended."""
+
+    async def holds() -> bool:
+        await work_off(connection, NEWS)
+        return bool(await ended(connection))
+
+    await eventually(holds)
+
+
 async def until_planned(connection: Connection) -> None:
     async def holds() -> bool:
         return len(await timers.list_all(connection)) == len(TIMERS)
@@ -263,12 +273,7 @@ async def test_a_run_counts_whom_it_skipped_and_why_and_what_the_others_brought(
     rule(monkeypatch, decide)
     async with running(database, clock):
         run_id = await ask_by_hand(connection, "background_sync")
-
-        async def all_looked() -> bool:
-            await work_off(connection, NEWS)
-            return bool(await ended(connection))
-
-        await eventually(all_looked)
+        await look_until_ended(connection)
 
     (row,) = await ended(connection)
     assert (row["run_id"], row["state"], row["trigger"]) == (run_id, "finished", "manual")
@@ -348,12 +353,7 @@ async def test_where_the_days_calls_are_short_the_most_urgent_are_looked_at_and_
     )
     async with running(database, clock):
         run_id = await ask_by_hand(connection, "background_sync")
-
-        async def all_looked() -> bool:
-            await work_off(connection, NEWS)
-            return bool(await ended(connection))
-
-        await eventually(all_looked)
+        await look_until_ended(connection)
 
     (row,) = await ended(connection)
     assert row["considered"] == 100
@@ -459,12 +459,7 @@ async def test_a_stop_leaves_at_once_and_the_next_daemon_goes_on_considering_nob
     assert (stopped["run_id"], stopped["state"], stopped["considered"]) == (run_id, "waiting", 20)
 
     async with running(database, clock):
-
-        async def all_looked() -> bool:
-            await work_off(connection, NEWS)
-            return bool(await ended(connection))
-
-        await eventually(all_looked)
+        await look_until_ended(connection)
 
     assert considered == list(range(1, 31))
     (row,) = await ended(connection)

@@ -34,6 +34,7 @@ COLD_TRICKLE: Final = timedelta(seconds=20)
 COLD_STEP: Final = 2
 PROBE_EVERY: Final = timedelta(minutes=15)  # of an app that Strava calls inactive
 ANSWER_WITHIN: Final = timedelta(seconds=3)  # after the newest one; none by then, and we go on without
+TELLING_CALLS: Final = 2  # kept for the step whose answer will tell ours from others'
 THAW_CALLS: Final = 10  # how much shall have melted before we ask again: not one by one
 
 
@@ -109,7 +110,7 @@ def _untold(ledger: Ledger, ask: Ask, now: datetime, left_in_quarter: int, left_
     for window, left in ((ledger.quarter, left_in_quarter), (ledger.day, left_in_day)):
         others = max(window.others(window.overall_usage), window.others(window.read_usage))
         may_mislead = others > 0 or ledger.day.silent > 0
-        if may_mislead and window.unanswered > 0 and left < ask.count + COLD_STEP + window.unanswered:
+        if may_mislead and window.unanswered > 0 and left < ask.count + TELLING_CALLS + window.unanswered:
             return Wait(ledger.offset_at + ANSWER_WITHIN, "answers on their way will tell how much is left")
     return None
 
