@@ -14,6 +14,8 @@ from daemon.config import Settings
 from daemon.core import quota
 from daemon.core.admission import Lane
 from daemon.core.health import Verdict
+from daemon.jobs.kinds import CALLS
+from daemon.limiter.report import read_report
 from daemon.loops.pulse import Pulse
 from daemon.loops.staleness import FleetStaleness
 from daemon.store import activities, athletes, intervals_credentials, jobs, ledgers
@@ -38,9 +40,9 @@ def status(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
 async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
     clock, lengths = SystemClock(), window_lengths(settings)
     async with opened.database.connection() as connection:
-        entry = await ledgers.read(connection, settings.strava.client_id)
-        assert entry is not None  # opening the database made it
+        entry = await ledgers.require(connection, settings.strava.client_id)
         shut = quota.shut_until(entry.ledger, quota.Ask(Lane.LIVE, 1), entry.read_at, lengths)
+        report = await read_report(connection, settings.strava.client_id, lengths, CALLS)
         fleet = FleetStaleness(opened.database, settings.strava.client_id, clock)
         await fleet.measure()
         pulse = Pulse(opened.database, settings.strava.client_id, lengths, lambda: shut, fleet, clock)
@@ -50,17 +52,13 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
             "status": pulse.health.verdict.value,
             "daemon": await answer_of_daemon(settings),
             "checks": [check_as_json(check) for check in pulse.health.checks],
-            "quota": [_usage(row) for row in pulse.health.measured.quota],
+            "quota": report.as_json()["meters"],
             "athletes": await athletes.count_by_state(connection),
             "intervals": await intervals_credentials.count_by_state(connection),
             "activities": await activities.count_all(connection),
             "jobs": await jobs.count_by_state(connection),
             "dead_jobs": await jobs.list_dead(connection, 20),
         }
-
-
-def _usage(row: quota.MeterUsage) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 
 async def answer_of_daemon(settings: Settings) -> dict[str, Any]:
