@@ -144,7 +144,8 @@ async def _fill(database: Database, originals: Sequence[Original], count: int) -
             f"INSERT INTO turns (athlete_id) SELECT athlete_id FROM {everybody};"
             "INSERT INTO thresholds (athlete_id, kind, value, method, effective_on)"
             f" SELECT others.athlete_id, kind, value, method, effective_on FROM thresholds, {everybody};"
-            "INSERT INTO wellness SELECT athlete_id, current_date - ago, 48 + ago % 4, 55 + ago % 9, 27000"
+            "INSERT INTO wellness (athlete_id, on_day, resting_hr, hrv_rmssd, sleep_seconds)"
+            " SELECT athlete_id, current_date - ago, 48 + ago % 4, 55 + ago % 9, 27000"
             f" FROM athletes, generate_series(0, {MORNINGS - 1}) AS ago"
         )
         # Five activities in seven days; whose is which of the originals goes round.

@@ -53,6 +53,7 @@ from daemon.web.intervals_keys import IntervalsKeys
 from daemon.web.quota import QuotaPage
 from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
+from daemon.web.sessions import Sessions
 from daemon.web.sync import SyncPages
 from daemon.web.webhook import Secrets, Webhook
 from daemon.web.wellness import WellnessPages
@@ -187,7 +188,8 @@ def _routes(
     database, clock, strava = rooms.database, rooms.clock, settings.strava
     signing_key = None if strava.signature_mode == "off" else strava.client_secret
     webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-    guard = Guard(database, clock)
+    sessions = Sessions(database, clock)
+    guard = Guard(database, clock, sessions)
     trial = SyncTrial(database, clock, worker.wake)
     routes = [
         *webhook.routes(),

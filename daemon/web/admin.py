@@ -5,7 +5,7 @@ answer; only the log says which. Wrong ones are counted per sender and in all, a
 lookup. A token that this process has seen good is spared that: a flood of wrong ones locks no operator out.
 
 Refuses tokens in the query or a cookie (addresses are logged, and browsers send cookies by themselves), and to
-print one.
+print one. The operator's page has a session instead, which ends with its token and needs a proof with every change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,16 @@ from daemon.core.bearer import Scope, State, Token
 from daemon.core.errors import Retryable
 from daemon.store import admin_tokens
 from daemon.store.database import Database
-from daemon.web.answers import Handler, problem
+from daemon.web.answers import Handler
+from daemon.web.problems import (
+    DATABASE_AWAY,
+    NOT_ALLOWED,
+    TOKEN_NEEDED,
+    TOKEN_NOT_GOOD,
+    TOO_MANY_ATTEMPTS,
+    Refused,
+)
+from daemon.web.sessions import Kind, Sessions, check_forgery
 
 log = structlog.get_logger()
 
@@ -49,11 +58,12 @@ class Known:
 
 
 class Guard:
-    """Wraps handlers, so that they run for those who may."""
+    """Wraps handlers, so that they run for those who may: with a token, or on the operator's page."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, sessions: Sessions) -> None:
         self._database = database
         self._clock = clock
+        self._sessions = sessions
         self._known: dict[bytes, Known] = {}  # only tokens that were good: no more than were ever made
         self._looking = asyncio.Lock()  # a burst with one token is one lookup
         self._all = attempts.full(attempts.ALL, clock.elapsed_seconds())
@@ -70,37 +80,49 @@ class Guard:
 
     def _guarded(self, handler: Handler, scope: Scope) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            verdict = await self._judge(request, scope)
-            if isinstance(verdict, web.Response):
-                return verdict
-            with structlog.contextvars.bound_contextvars(admin=verdict.name):
+            try:
+                token = await self._judge(request, scope)
+            except Refused as refused:
+                return refused.response()
+            with structlog.contextvars.bound_contextvars(admin=token.name):
                 return await handler(request)
 
         return guarded
 
-    async def _judge(self, request: web.Request, scope: Scope) -> Token | web.Response:
+    async def _judge(self, request: web.Request, scope: Scope) -> Token:
         presented = bearer.presented(request.headers.get("Authorization"))
-        if presented is None:  # nothing was guessed: nothing is counted
-            return problem(401, "a token is needed", HOW_TO, {"WWW-Authenticate": "Bearer"})
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                found = await self._identify(bearer.digest(presented), _sender(request))
+                token = await (self._signed_in(request) if presented is None else self.admitted(request, presented))
         except (Retryable, TimeoutError) as error:
             log.warning("admin.not_checked", reason=str(error) or f"no answer within {LOOKUP_SECONDS:.0f} s")
-            return problem(503, "the token cannot be checked now", "try again shortly", {"Retry-After": "5"})
+            detail = "the token cannot be checked now: try again shortly"
+            raise Refused(DATABASE_AWAY, detail, {"Retry-After": "5"}) from error
+        if scope not in token.scopes:
+            log.warning("admin.forbidden", token_id=token.token_id, name=token.name, needs=scope.value)
+            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope.value}"'}
+            detail = f"make a token that may: `domestique tokens create NAME --scope {scope.value}`"
+            raise Refused(NOT_ALLOWED, detail, challenge)
+        return token
+
+    async def _signed_in(self, request: web.Request) -> Token:
+        session = await self._sessions.find(request, Kind.OPERATOR)
+        if session is None:  # nothing was guessed: nothing is counted
+            raise Refused(TOKEN_NEEDED, HOW_TO, {"WWW-Authenticate": "Bearer"})
+        await check_forgery(request, session)
+        return session.token
+
+    async def admitted(self, request: web.Request, presented: str) -> Token:
+        """Return the token that somebody presents; raises Refused, and Retryable while the database is away."""
+        found = await self._identify(bearer.digest(presented), sender_of(request))
         if isinstance(found, float):
             seconds = math.ceil(found)
             detail = f"try again in {seconds} s, with a token that `domestique tokens list` shows as active"
-            return problem(429, "too many wrong tokens", detail, {"Retry-After": str(seconds)})
+            raise Refused(TOO_MANY_ATTEMPTS, detail, {"Retry-After": str(seconds)})
         if found is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             detail = f"it is unknown, expired or revoked (`domestique tokens list`); {HOW_TO}"
-            return problem(401, "this token is not good", detail, challenge)
-        if scope not in found.scopes:
-            log.warning("admin.forbidden", token_id=found.token_id, name=found.name, needs=scope.value)
-            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope.value}"'}
-            detail = f"make one that may: `domestique tokens create NAME --scope {scope.value}`"
-            return problem(403, f"this token may not {scope.value}", detail, challenge)
+            raise Refused(TOKEN_NOT_GOOD, detail, challenge)
         return found
 
     async def _identify(self, digest: bytes, sender: str) -> Token | float | None:
@@ -169,7 +191,8 @@ class Guard:
             self._senders[sender] = attempts.give_back(self._senders[sender], attempts.EACH)
 
 
-def _sender(request: web.Request) -> str:
+def sender_of(request: web.Request) -> str:
+    """Return whom attempts of this request are counted against."""
     # Some proxies add to the header, some add another of its name.
     forwarded_for = ",".join(request.headers.getall("X-Forwarded-For", []))
     return attempts.sender(request.remote, forwarded_for or None)

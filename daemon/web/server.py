@@ -1,4 +1,7 @@
-"""The HTTP server: routes, JSON errors, no access log (it would print the webhook's secret path)."""
+"""The HTTP server: routes, errors as JSON or as a page.
+
+There is no access log: it would print the webhook's secret path, and the codes of athletes who connect.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,25 @@ import structlog
 from aiohttp import web
 
 from daemon.core.errors import Permanent
+from daemon.web.pages.assets import Assets
+from daemon.web.pages.rendering import page, set_up
 
 log = structlog.get_logger()
 
 SHUTDOWN_SECONDS = 3.0  # Strava is answered within 1.5 s
+LOST = {
+    404: "There is no such page here.",
+    405: "This address does not take that.",
+    500: "Something broke here; the log says more.",
+}
 
 
 def application(routes: Iterable[web.RouteDef]) -> web.Application:
-    """Return the application that serves these routes."""
+    """Return the application that serves these routes, and the files that its pages load."""
+    assets = Assets()
     app = web.Application(middlewares=[_plain_errors], client_max_size=64 * 1024)
-    app.add_routes(list(routes))
+    set_up(app, assets)
+    app.add_routes([*assets.routes(), *routes])
     return app
 
 
@@ -29,13 +41,25 @@ async def _plain_errors(
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        return web.json_response({"error": error.reason.lower()}, status=error.status, headers=_allow(error))
+        if error.status < 400:  # a redirect
+            response = error
+        else:
+            response = _error(request, error.status, error.reason.lower())
+            response.headers.update(_allow(error))
     except Exception:
         log.exception("request.broke", method=request.method)
-        return web.json_response({"error": "internal error; the log says more"}, status=500)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Cache-Control", "no-store")
+        response = _error(request, 500, "internal error; the log says more")
+    if not response.prepared:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _error(request: web.Request, status: int, reason: str) -> web.StreamResponse:
+    """Answer a browser with a page, all others with JSON."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return page(request, "lost.html", status, sentence=LOST.get(status, reason))
+    return web.json_response({"error": reason}, status=status)
 
 
 def _allow(error: web.HTTPException) -> dict[str, str]:

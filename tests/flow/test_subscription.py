@@ -15,6 +15,7 @@ from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.web.admin import BELIEVED_SECONDS, Guard
 from daemon.web.server import application, serving
+from daemon.web.sessions import Sessions
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import SUBSCRIPTION_ID, WEBHOOK_SECRET, Daemon, eventually
 
@@ -131,7 +132,7 @@ async def test_tokens_are_made_listed_and_revoked_by_command_and_open_a_guarded_
 
     arguments = dict(EmbeddedServer(daemon.directory).connect_arguments())
     async with Database(arguments, pool_size=2) as database, aiohttp.ClientSession() as session:
-        guard = Guard(database, SystemClock())
+        guard = Guard(database, SystemClock(), Sessions(database, SystemClock()))
         routes = [web.get("/runs", guard.read(answer)), web.post("/run", guard.operate(answer))]
         async with serving(application(routes), "127.0.0.1", 0) as address:
 

@@ -21,6 +21,7 @@ from daemon.store import admin_tokens
 from daemon.store.database import Connection, Database
 from daemon.web.admin import BELIEVED_SECONDS, Guard
 from daemon.web.server import application, serving
+from daemon.web.sessions import Sessions
 from tests.support.clocks import SetClock
 
 READER, OPERATOR, UNKNOWN = (written(bytes([number]) * 32) for number in range(3))
@@ -80,7 +81,7 @@ async def house(arguments: dict[str, Any]) -> AsyncIterator[House]:
                 await admin_tokens.insert(
                     connection, name, digest(token), granted(scope), clock.now(), clock.now() + timedelta(days=1)
                 )
-        guard = Guard(database, clock)
+        guard = Guard(database, clock, Sessions(database, clock))
         routes = [web.get("/read", guard.read(answer)), web.post("/operate", guard.operate(answer))]
         async with serving(application(routes), "127.0.0.1", 0) as address:
             database.asked = 0
@@ -241,7 +242,7 @@ async def test_the_log_of_a_guarded_request_names_the_token(house: House) -> Non
 
 @pytest.mark.parametrize("path", ["/read", "/operate"])
 async def test_without_a_database_nobody_comes_in_and_is_told_to_come_again(path: str) -> None:
-    guard = Guard(Database({}, 1), SetClock())
+    guard = Guard(Database({}, 1), SetClock(), Sessions(Database({}, 1), SetClock()))
     handler: Callable[..., Any] = guard.read(answer) if path == "/read" else guard.operate(answer)
     routes = [web.route("*", path, handler)]
     async with serving(application(routes), "127.0.0.1", 0) as address, aiohttp.ClientSession() as session:

@@ -18,6 +18,7 @@ from daemon.store import admin_tokens, athletes
 from daemon.web.admin import Guard
 from daemon.web.athletes import AthletePages
 from daemon.web.server import application, serving
+from daemon.web.sessions import Sessions
 from tests.support.efforts import TODAY, days_ago
 from tests.support.training import Bureau, hour_at, train
 
@@ -49,7 +50,7 @@ async def door(bureau: Bureau) -> AsyncIterator[Door]:
             until = bureau.clock.now() + timedelta(days=1)
             await admin_tokens.insert(connection, name, digest(token), granted(scope), bureau.clock.now(), until)
     queued: list[None] = []
-    guard = Guard(bureau.database, bureau.clock)
+    guard = Guard(bureau.database, bureau.clock, Sessions(bureau.database, bureau.clock))
     pages = AthletePages(bureau.database, guard, bureau.clock, Basis.UTL, lambda: queued.append(None))
     async with serving(application(pages.routes()), "127.0.0.1", 0) as address, aiohttp.ClientSession() as session:
         yield Door(address, session, queued)

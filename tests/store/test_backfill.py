@@ -19,6 +19,7 @@ from daemon.store.backfills import Progress
 from daemon.web.admin import Guard
 from daemon.web.backfill import BackfillPage
 from daemon.web.server import application
+from daemon.web.sessions import Sessions
 from tests.support.admin import bearer, make_tokens
 from tests.support.workshop import Workshop
 
@@ -420,7 +421,12 @@ async def test_progress_is_told_over_http_to_whoever_may_read(shop: Workshop) ->
     for _ in range(3):  # both pages, and the newest activity
         await shop.step()
     await make_tokens(database)
-    page = BackfillPage(database, shop.sandbox.client_id, Lengths(), Guard(database, shop.rooms.clock))
+    page = BackfillPage(
+        database,
+        shop.sandbox.client_id,
+        Lengths(),
+        Guard(database, shop.rooms.clock, Sessions(database, shop.rooms.clock)),
+    )
     async with TestClient(TestServer(application(page.routes()))) as client:
 
         async def ask(query: str, scope: Scope | None = Scope.READ) -> tuple[int, Any]:

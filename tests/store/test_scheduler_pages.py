@@ -18,6 +18,7 @@ from daemon.store.database import Connection, Database
 from daemon.web.admin import Guard
 from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
+from daemon.web.sessions import Sessions
 from tests.support.admin import bearer, make_tokens
 from tests.support.schedule import ask, connect_athletes, decide, held_run, plan_timer
 
@@ -43,7 +44,9 @@ class Caller:
 @pytest_asyncio.fixture
 async def caller(database: Database) -> AsyncIterator[Caller]:
     await make_tokens(database)
-    pages = SchedulerPages(database, Guard(database, SystemClock()), "Europe/Zurich")
+    pages = SchedulerPages(
+        database, Guard(database, SystemClock(), Sessions(database, SystemClock())), "Europe/Zurich"
+    )
     async with (
         serving(application(pages.routes()), "127.0.0.1", 0) as address,
         aiohttp.ClientSession() as session,

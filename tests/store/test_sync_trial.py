@@ -23,6 +23,7 @@ from daemon.loops.worker import Work, Worker
 from daemon.web import sync as sync_pages
 from daemon.web.admin import Guard
 from daemon.web.server import application
+from daemon.web.sessions import Sessions
 from daemon.web.sync import SyncPages
 from tests.support.admin import bearer, make_tokens
 from tests.support.workshop import Workshop
@@ -56,7 +57,7 @@ async def served(
     shop: Workshop, worker: Worker | None = None
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     await make_tokens(shop.rooms.database)
-    guard = Guard(shop.rooms.database, shop.rooms.clock)
+    guard = Guard(shop.rooms.database, shop.rooms.clock, Sessions(shop.rooms.database, shop.rooms.clock))
     trial = SyncTrial(shop.rooms.database, shop.rooms.clock, worker.wake if worker is not None else lambda: None)
     pages = SyncPages(shop.rooms.database, guard, CLIENT_ID, Policy(), shop.rooms.clock, trial)
     async with TestClient(TestServer(application(pages.routes()))) as client:

@@ -22,6 +22,7 @@ from daemon.web.admin import Guard
 from daemon.web.athlete_routes import LARGEST_BODY
 from daemon.web.intervals_keys import IntervalsKeys
 from daemon.web.server import application, serving
+from daemon.web.sessions import Sessions
 from daemon.web.wellness import WellnessPages
 from tests.support.clocks import SetClock
 from tests.support.fake_intervals import CIPHER
@@ -67,7 +68,7 @@ async def house(arguments: dict[str, Any]) -> AsyncIterator[House]:
             await add_athletes(connection, [ATHLETE])
             for name, token, scope in (("reader", READER, Scope.READ), ("operator", OPERATOR, Scope.OPERATE)):
                 await admin_tokens.insert(connection, name, digest(token), granted(scope), clock.now(), None)
-        guard = Guard(database, clock)
+        guard = Guard(database, clock, Sessions(database, clock))
         pages = WellnessPages(database, Weights(), clock, guard, lambda: woken.append("loads"))
         keys = IntervalsKeys(database, CIPHER, clock, guard, lambda: woken.append("sync"))
         async with serving(application([*pages.routes(), *keys.routes()]), "127.0.0.1", 0) as address:
@@ -176,7 +177,9 @@ async def test_a_database_that_is_away_is_told_so(arguments: dict[str, Any]) -> 
             await admin_tokens.insert(
                 connection, "operator", digest(OPERATOR), granted(Scope.OPERATE), clock.now(), None
             )
-        pages = WellnessPages(database, Weights(), clock, Guard(database, clock), lambda: None)
+        pages = WellnessPages(
+            database, Weights(), clock, Guard(database, clock, Sessions(database, clock)), lambda: None
+        )
         async with serving(application(pages.routes()), "127.0.0.1", 0) as address:
             house = House(address, session, database, [])
             path = f"/athletes/{ATHLETE}/wellness"

@@ -1,0 +1,110 @@
+"""One description per address: what it takes, what it answers, who may. Routes and openapi.json are made from it.
+
+So a client reads what the handler does, and nothing is served that is not described.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Literal, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from daemon.web.answers import Handler
+from daemon.web.problems import BAD_QUERY, Problem, Refused
+
+Q = TypeVar("Q", bound="Query")
+
+ATHLETE_ID: Final = "athlete_id"  # under which a door leaves whom the request is about
+
+
+class Who(StrEnum):
+    """Who may call: anybody, whoever may read or operate (a token, or the operator's page), an athlete himself."""
+
+    ANYONE = "anyone"
+    READ = "read"
+    OPERATE = "operate"
+    ATHLETE = "athlete"
+
+
+class Model(BaseModel):
+    """What is answered or taken as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Query(BaseModel):
+    """The parameters of a query; an unknown one is an error, so that a slip of the pen is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one address.
+
+    `answers` is what a TypeAdapter takes (None: no JSON), `body` likewise; `does` is one sentence; `problems` are
+    those that the handler itself raises, beside what every door refuses.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    handler: Handler
+    who: Who
+    tag: str
+    does: str
+    answers: Any = None
+    status: int = 200
+    query: type[Query] | None = None
+    body: Any = None
+    problems: tuple[Problem, ...] = ()
+
+
+def query_of(request: web.Request, model: type[Q]) -> Q:
+    """Return the query as its model; raises Refused with the parameter that is wrong and what it may be."""
+    try:
+        return model.model_validate(dict(request.query), strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "query"
+        raise Refused(BAD_QUERY, f"{place}: {first['msg']}") from error
+
+
+def whose(request: web.Request) -> int:
+    """Return the athlete whom the request is about: the one of the path, or who is signed in."""
+    athlete_id: int = request[ATHLETE_ID]
+    return athlete_id
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the one adapter of a type."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def modelled(value: Model, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return a model as JSON."""
+    return web.Response(
+        body=value.model_dump_json().encode(), status=status, headers=headers, content_type="application/json"
+    )
+
+
+def cached(request: web.Request, value: Model) -> web.Response:
+    """Return a model as JSON with its ETag, or 304 where the client has this one already."""
+    body = value.model_dump_json().encode()
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    known = request.if_none_match or ()
+    response = web.Response(body=body, content_type="application/json")
+    if any(each.value in {tag, "*"} for each in known):
+        response = web.Response(status=304)
+    response.etag = tag
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
