@@ -34,6 +34,7 @@ FALLS_BELOW: Final = 0.97
 LARGEST_STEP: Final = 0.10
 RECOMPUTED_ABOVE: Final = 0.05
 FROM_THE_BEGINNING: Final = date(1970, 1, 1)
+IMPORTED: Final = "imported"  # brought along from another app
 
 
 class Occasion(StrEnum):
@@ -217,6 +218,11 @@ def _why_no_fall(estimate: Estimate, before: Standing, occasion: Occasion, today
     """Return why a value may not fall today; None where it may."""
     if occasion is Occasion.SIGNIFICANT_WEEK:
         return f"{estimate.value:.4g} is below {before.value:.4g}: values fall in the weekly look only."
+    if estimate.kind is Kind.MAX_HR and before.method == IMPORTED:
+        # Who never goes all out shows less than his maximum, and the app that it came from may know a test.
+        return (
+            f"{estimate.value:.4g} was seen and {before.value:.4g} brought along: what is seen can only raise that."
+        )
     if estimate.kind is not Kind.FTP:
         return None
     poorer = before.method == "critical_power" and estimate.method != before.method

@@ -80,6 +80,15 @@ def test_three_rides_or_runs_of_half_an_hour_within_a_week_are_a_reason_to_look(
     assert not is_due([at(1), at(50), at(-1)], NOW)
 
 
+def test_a_highest_heart_rate_that_was_brought_along_is_only_ever_raised_by_what_is_seen() -> None:
+    brought = InForce(automatic=standing(195, method="imported"))
+    assert "only raise" in kept(estimate(172, kind=Kind.MAX_HR, method="observed"), brought)
+    assert row(estimate(200, kind=Kind.MAX_HR, method="observed"), brought).value == 200
+    seen_before = InForce(automatic=standing(195, method="observed"))
+    assert row(estimate(180, kind=Kind.MAX_HR, method="observed"), seen_before).value == 180
+    assert row(estimate(230), InForce(automatic=standing(250, method="imported"))).value == 230
+
+
 def test_a_first_value_counts_from_the_beginning_and_every_load_is_made_again() -> None:
     first = row(estimate(250), InForce(), Occasion.SIGNIFICANT_WEEK)
     assert (first.value, first.effective_on, first.recompute_from) == (250, FROM_THE_BEGINNING, FROM_THE_BEGINNING)
