@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.flow.conftest import MakeHouse
-from tests.support.daemon import ROOT, WEBHOOK_SECRET, eventually, free_port
+from tests.support.daemon import WEBHOOK_SECRET, eventually, free_port
+from tests.support.forked import ROOT
 
 
 async def test_a_typo_in_the_settings_names_key_and_line_and_ends_with_status_2(make_house: MakeHouse) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import re
 import signal
 import socket
-import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,9 +22,9 @@ from daemon.cli.athletes import Newcomer, admit_newcomer
 from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.vault.cipher import Cipher, new_key
+from tests.support import forked
 from tests.support.sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parents[2]
 WEBHOOK_SECRET = "flow-tests-webhook-secret-1"
 VERIFY_TOKEN = "flow-tests-verify-token"
 INTERVALS_SECRET = "flow-tests-intervals-secret"
@@ -48,7 +47,7 @@ class Daemon:
         self.config = directory / "config.toml"
         self.log = directory / "daemon.log"
         self.environment: dict[str, str] = {}
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: forked.Forked | None = None
         self._write_config(port, overrides)
 
     def _write_config(self, port: int, overrides: dict[str, str]) -> None:
@@ -78,19 +77,11 @@ class Daemon:
     async def start(self, *, until: str = "/readyz") -> None:
         """Start the process and wait until `until` answers 200."""
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
+            self.process = await forked.start(
                 "daemon",
-                "run",
-                "--config",
-                str(self.config),
-                cwd=ROOT,
-                stdin=asyncio.subprocess.DEVNULL,
-                stderr=log,
-                env=_environment(self.environment),
-                start_new_session=True,
-                preexec_fn=_end_with_us,
+                ["run", "--config", str(self.config)],
+                complaints=log,
+                environment=_environment(self.environment),
             )
         process = self.process
 
@@ -132,23 +123,19 @@ class Daemon:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run one `domestique` command on the same settings; returns status, output and complaints."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "daemon",
-            *arguments,
-            "--config",
-            str(self.config),
-            cwd=ROOT,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(self.environment),
-        )
-        async with asyncio.timeout(90):
-            output, complaints = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode(), complaints.decode()
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaints:
+            process = await forked.start(
+                "daemon",
+                [*arguments, "--config", str(self.config)],
+                output=output,
+                complaints=complaints,
+                environment=_environment(self.environment),
+            )
+            async with asyncio.timeout(90):
+                status = await process.wait()
+            output.seek(0)
+            complaints.seek(0)
+            return status, output.read().decode(), complaints.read().decode()
 
     async def import_athletes(self, **more: Any) -> list[int]:
         """Bring in every athlete of the sandbox, through the command line if no daemon runs; returns their ids."""
@@ -200,11 +187,6 @@ class Daemon:
 
     def _embedded_arguments(self) -> dict[str, Any]:
         return dict(EmbeddedServer(self.directory).connect_arguments())
-
-
-def _end_with_us() -> None:
-    """Let the kernel stop the daemon if the test run itself is killed."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

@@ -6,15 +6,15 @@ Speaks HTTP only, as the daemon does; refuses to reach into the sandbox.
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.forked import Forked, start
+
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 GREETING = "sandbox listening on "
@@ -127,45 +127,43 @@ class Sandbox:
         return changed
 
 
-async def _greeting(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    async with asyncio.timeout(START_SECONDS):
-        line = (await process.stdout.readline()).decode().strip()
+async def _greeting(output: IO[bytes]) -> str:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            line = (await reader.readline()).decode().strip()
+    finally:
+        transport.close()
     assert line.startswith(GREETING), f"the sandbox did not start: {line!r}, see its stderr above"
     return line.removeprefix(GREETING)
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-    # Reading to the end closes the pipe's transport within the loop that opened it.
-    await process.communicate()
+async def _stop(process: Forked) -> None:
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 @asynccontextmanager
 async def running_sandbox(*flags: str, athletes: int = 1, history_days: int = 0) -> AsyncIterator[Sandbox]:
     """Run `python -m sandbox` on a free port with these flags; by default one athlete without a past."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "sandbox",
-        "--port",
-        "0",
-        "--athletes",
-        str(athletes),
-        "--history-days",
-        str(history_days),
-        *flags,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    readable, writable = os.pipe()
+    arguments = ["--port", "0", "--athletes", str(athletes), "--history-days", str(history_days), *flags]
+    with os.fdopen(readable, "rb", buffering=0) as greeting:
+        with os.fdopen(writable, "wb", buffering=0) as output:
+            process = await start("sandbox", arguments, output=output)
+        try:
+            url = await _greeting(greeting)
+        except BaseException:
+            await _stop(process)
+            raise
     try:
-        url = await _greeting(process)
         async with aiohttp.ClientSession() as session:
             yield Sandbox(url, process.pid, session)
     finally:

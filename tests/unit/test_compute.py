@@ -25,8 +25,9 @@ from daemon.science.lineage import Entry
 from daemon.science.scoring import Known
 from daemon.science.statistics import ActivityFacts, Totals
 from daemon.science.thresholds import Occasion, Row
-from tests.support.daemon import ROOT, eventually
+from tests.support.daemon import eventually
 from tests.support.efforts import TESTS, TODAY, activity, curve, days_ago, held
+from tests.support.forked import ROOT
 from tests.support.training import CHOICES, hour_at
 
 FACTS = ActivityFacts("Ride", 600, 600, 6000.0, True, False, None)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.options import Limits, parse_options
-from tests.support.sandbox import ROOT, Sandbox, running_sandbox
+from tests.support.forked import ROOT
+from tests.support.sandbox import Sandbox, running_sandbox
 
 
 def exists(process_id: int) -> bool:

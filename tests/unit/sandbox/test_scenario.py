@@ -18,7 +18,8 @@ from sandbox.scenario import BadScenario, read_scenario
 from sandbox.server import build
 from sandbox.stage import Stage
 from sandbox.strava import FakeStrava
-from tests.support.sandbox import ROOT, running_sandbox
+from tests.support.forked import ROOT
+from tests.support.sandbox import running_sandbox
 from tests.support.served_sandbox import Callback, Serve, Served
 
 FIRST = 4294967297
