@@ -9,7 +9,7 @@ import re
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Daemon:
         self.log = directory / "daemon.log"
         self.environment: dict[str, str] = {}
         self.process: forked.Forked | None = None
+        self.server: Mapping[str, Any] | None = None  # how to reach a database that is not the embedded one
         self._write_config(port, overrides)
 
     def _write_config(self, port: int, overrides: dict[str, str]) -> None:
@@ -154,7 +155,7 @@ class Daemon:
     async def _admit(self, newcomers: list[Newcomer]) -> list[int]:
         """Do what `athletes import` does beside a daemon, without a process of its own."""
         settings = config.load(self.config)
-        async with Database(self._embedded_arguments(), 1) as database, database.transaction() as connection:
+        async with Database(self._arguments(), 1) as database, database.transaction() as connection:
             for newcomer in newcomers:
                 await admit_newcomer(connection, Cipher(settings.vault.keys), newcomer, settings.backfill.days)
         return [newcomer.athlete_id for newcomer in newcomers]
@@ -166,8 +167,8 @@ class Daemon:
 
     @asynccontextmanager
     async def look_inside(self) -> AsyncIterator[asyncpg.Connection]:
-        """Connect to the embedded server that the daemon owns."""
-        password_and_more = self._embedded_arguments()
+        """Connect to the database that the daemon uses."""
+        password_and_more = self._arguments()
         connection: asyncpg.Connection = await asyncpg.connect(**password_and_more)
         try:
             yield connection
@@ -185,8 +186,8 @@ class Daemon:
         rows = await self.rows(sql, *values)
         return rows[0][0] if rows else None
 
-    def _embedded_arguments(self) -> dict[str, Any]:
-        return dict(EmbeddedServer(self.directory).connect_arguments())
+    def _arguments(self) -> dict[str, Any]:
+        return dict(self.server or EmbeddedServer(self.directory).connect_arguments())
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
