@@ -20,7 +20,7 @@ from daemon.compute.calculator import Calculator
 from daemon.config import Settings
 from daemon.core.freshness import Policy
 from daemon.intervals.client import IntervalsClient
-from daemon.jobs import backfill
+from daemon.jobs import backfill, renew_statistics
 from daemon.jobs.kinds import KINDS
 from daemon.jobs.rooms import Rooms
 from daemon.jobs.sync_trial import SyncTrial
@@ -143,8 +143,9 @@ def _start_worker(loops: Supervisor, settings: Settings, rooms: Rooms) -> Worker
 async def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> None:
     """Fill the queue with what no event told: the seven scheduled jobs, histories, what died or grew old."""
     database, clock, kept = rooms.database, rooms.clock, settings.retention
-    async with database.transaction() as connection:  # who came while nobody ran, and steps that died
+    async with database.transaction() as connection:  # who came while nobody ran, steps that died, new versions
         await backfill.begin_all(connection, settings.backfill.days, clock.now())
+        await renew_statistics.begin_all(connection, clock.now())
     lengths, policy = window_lengths(settings), Policy(settings.sync.policy)
     means = Means(database, settings.strava.client_id, lengths, policy, clock, worker.wake)
     timers = Timers(means, ZoneInfo(settings.schedule.timezone), settings.jobs.lease_seconds)

@@ -14,6 +14,7 @@ from daemon.jobs import (
     look_at_athlete,
     look_at_streams,
     recompute_load,
+    renew_statistics,
     sync_athlete,
     sync_wellness,
     validate_thresholds,
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
         validate_thresholds,
         recompute_load,
         follow_fitness,
+        renew_statistics,
     )
 }
 

@@ -19,7 +19,7 @@ from daemon.jobs import activity_results, follow_fitness
 from daemon.jobs.activity_results import Findings
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Step
-from daemon.science.statistics import ALGORITHM_VERSION
+from daemon.science.versions import STATISTICS_VERSION
 from daemon.store import activities, athletes, jobs, outbox
 from daemon.store.jobs import Job, NewJob
 from daemon.strava.wire import Activity
@@ -52,7 +52,7 @@ async def run(job: Job, rooms: Rooms) -> None:
     athlete_id, activity_id = job.serial_key, int(job.payload["activity_id"])
     async with rooms.database.connection() as connection:
         known = await activities.known(connection, activity_id, athlete_id)
-    both = streams_expected(known, ALGORITHM_VERSION) and not job.payload["expects_gone"]
+    both = streams_expected(known, STATISTICS_VERSION) and not job.payload["expects_gone"]
     async with rooms.gate.step(job.lane, calls=2 if both else 1) as step:
         try:
             activity = await rooms.vault.call(
@@ -74,7 +74,7 @@ async def run(job: Job, rooms: Rooms) -> None:
 
 async def _streams(job: Job, rooms: Rooms, step: Step, activity: Activity, known: Known | None) -> Findings:
     shape = Shape(**{name: getattr(activity, name) for name in Shape.__dataclass_fields__})
-    if not streams_needed(known, shape, ALGORITHM_VERSION, manual=activity.manual):
+    if not streams_needed(known, shape, STATISTICS_VERSION, manual=activity.manual):
         if known is not None and known.shape == shape:
             return activity_results.UNCHANGED
         return activity_results.NO_STREAMS

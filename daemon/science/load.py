@@ -14,7 +14,8 @@ from daemon.science import methods
 from daemon.science.in_force import Thresholds
 from daemon.science.methods import Case, Refused, Scored
 from daemon.science.pace import GradeModel
-from daemon.science.statistics import ALGORITHM_VERSION, Totals
+from daemon.science.statistics import Totals
+from daemon.science.versions import LOAD_VERSION
 
 _Method: TypeAlias = Callable[[Case], Scored | Refused]
 
@@ -65,7 +66,7 @@ def score(totals: Totals, thresholds: Thresholds, sport_type: str, grade_model: 
             },
             refused=refused,
             explanation=outcome.explanation,
-            version=ALGORITHM_VERSION,
+            version=LOAD_VERSION,
         )
     return Load(
         method="none",
@@ -74,5 +75,5 @@ def score(totals: Totals, thresholds: Thresholds, sport_type: str, grade_model: 
         thresholds={},
         refused=refused,
         explanation=" ".join(["No load could be computed.", *refused.values()]),
-        version=ALGORITHM_VERSION,
+        version=LOAD_VERSION,
     )

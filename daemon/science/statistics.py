@@ -14,8 +14,7 @@ import numpy as np
 
 from daemon.science import curves, heart, pace, power, sports, streams, swim
 from daemon.science.arrays import FloatArray, IntArray
-
-ALGORITHM_VERSION: Final = 1
+from daemon.science.versions import STATISTICS_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def summarize(raw: Mapping[str, object] | None, facts: ActivityFacts) -> Statist
 
 def _from_facts(facts: ActivityFacts, family: sports.Family, quality: Mapping[str, object]) -> Statistics:
     return Statistics(
-        version=ALGORITHM_VERSION,
+        version=STATISTICS_VERSION,
         family=family.value,
         elapsed_seconds=facts.elapsed_seconds,
         moving_seconds=facts.moving_seconds,

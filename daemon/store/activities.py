@@ -209,3 +209,31 @@ async def newest_place(connection: Connection, athlete_id: int) -> Place | None:
     """Return where the newest activity was; None where there is none."""
     row = await _queries.newest_place(connection, athlete_id=athlete_id)
     return Place(**row) if row is not None else None
+
+
+async def stored_streams(connection: Connection, activity_id: int) -> bytes | None:
+    """Return the compressed body of a streams answer, as long as retention keeps it."""
+    row = await _queries.stored_streams(connection, activity_id=activity_id)
+    return row["body"] if row is not None else None
+
+
+async def next_outdated(
+    connection: Connection, athlete_id: int, version: int, before: tuple[datetime, int] | None
+) -> dict[str, Any] | None:
+    """Return the newest activity older than `before` (start, id) whose statistics are of another version."""
+    before_at, before_id = before or (None, None)
+    row = await _queries.next_outdated(
+        connection, athlete_id=athlete_id, version=version, before_at=before_at, before_id=before_id
+    )
+    return dict(row) if row is not None else None
+
+
+async def hold_outdated(connection: Connection, version: int) -> list[int]:
+    """Return whose statistics are of another version and nobody renews, as athletes.hold_known."""
+    return [row["athlete_id"] for row in await fetched(_queries.hold_outdated(connection, version=version))]
+
+
+async def hold_outdated_loads(connection: Connection, version: int) -> dict[int, date]:
+    """Return who has loads of another version, and from which local day on, as athletes.hold_known."""
+    rows = await fetched(_queries.hold_outdated_loads(connection, version=version))
+    return {row["athlete_id"]: row["from_on"] for row in rows}

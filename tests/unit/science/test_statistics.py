@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.science import curves
-from daemon.science.statistics import ALGORITHM_VERSION, ActivityFacts, Statistics, summarize
+from daemon.science.statistics import ActivityFacts, Statistics, summarize
+from daemon.science.versions import STATISTICS_VERSION
 
 
 def facts(sport_type: str = "Ride", *, elapsed: int = 3600, **changes: Any) -> ActivityFacts:
@@ -68,7 +69,7 @@ def assert_sound(statistics: Statistics) -> None:
 @pytest.mark.parametrize("raw", [None, {}])
 def test_without_streams_only_the_facts_remain(raw: dict[str, object] | None) -> None:
     statistics = summarize(raw, facts(perceived_exertion=6.0))
-    assert statistics.version == ALGORITHM_VERSION
+    assert statistics.version == STATISTICS_VERSION
     assert statistics.family == "ride"
     assert statistics.counted_seconds == 0
     assert statistics.power_curve is None
