@@ -2,7 +2,7 @@
 
 Whoever changes what a number comes out as adds a line here. Of the two kinds of numbers the first needs the streams
 again: they are read from what retention still holds, and else fetched in the lowest lane. For the second what is
-kept suffices, and everything is computed again at the next start. Refuses to do either: see `jobs.renew_statistics`.
+kept suffices, and everything is computed again at the next start. Refuses to do either: `renew_statistics` does.
 """
 
 from __future__ import annotations

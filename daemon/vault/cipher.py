@@ -15,7 +15,9 @@ class Cipher:
     """Seals and opens; the plaintext names athlete and field, so that rows cannot be swapped."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
-        self._fernet = MultiFernet([Fernet(key.get_secret_value()) for key in keys])
+        each = [Fernet(key.get_secret_value()) for key in keys]
+        self._newest = each[0]
+        self._fernet = MultiFernet(each)
 
     def seal(self, athlete_id: int, field: str, secret: SecretStr) -> bytes:
         """Encrypt under the newest key."""
@@ -33,6 +35,21 @@ class Cipher:
         if (owner, name) != (athlete_id, field):
             raise Permanent(f"the {field} stored for athlete {athlete_id} belongs to another row")
         return SecretStr(secret)
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Tell whether this was sealed under the newest key."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
+
+    def reseal(self, sealed: bytes) -> bytes:
+        """Seal the same under the newest key; raises Permanent where no key opens it."""
+        try:
+            return self._fernet.rotate(sealed)
+        except InvalidToken as error:
+            raise Permanent("none of vault.keys fits") from error
 
 
 def new_key() -> SecretStr:

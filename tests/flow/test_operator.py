@@ -40,6 +40,7 @@ async def test_every_command_works_without_a_daemon_and_beside_one(make_house: M
         ("quota", "--json"),
         ("scheduler", "jobs", "--json"),
         ("backfill", "--json"),
+        ("keys", "rotate", "--yes", "--json"),
     )
     assert len(await daemon.import_athletes()) == 3
     for command in commands:
