@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 SOAK_MINUTES ?= 10
 
-.PHONY: help demo test soak check format lock clean
+.PHONY: help demo test soak check format lock wheel clean
 
 help:
 	@echo "make demo    a sandbox Strava, a database and the daemon: watch activities become load"
@@ -17,6 +17,7 @@ help:
 	@echo "make soak    simulated months of quota, new ones for SOAK_MINUTES=10; stops at the first bad one"
 	@echo "make check   ruff, mypy --strict, import-linter, every query prepared"
 	@echo "make format  let ruff format the code"
+	@echo "make wheel   an installable wheel in dist/, and what it depends on as an SBOM (CycloneDX)"
 	@echo "make lock    pin the newest allowed versions again"
 
 demo: $(READY)
@@ -57,6 +58,20 @@ $(READY): requirements/uv.txt requirements/dev.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
 	@touch $@
 
+# Built with what the lock pins, not with what a build would fetch; then installed beside nothing but what runs, where
+# it says its version and what it consists of.
+wheel: $(READY)
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -t wheel
+	@$(BIN)/uv venv --quiet --python $(BIN)/python dist/trial
+	@$(BIN)/uv pip sync --quiet --python dist/trial/bin/python --require-hashes requirements/run.txt
+	@$(BIN)/uv pip install --quiet --python dist/trial/bin/python --no-deps --no-index dist/*.whl
+	@dist/trial/bin/domestique --version
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json \
+	  dist/trial/bin/python
+	@rm -rf dist/trial
+	@ls dist
+
 # No header and no index address ever reaches a lock.
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
@@ -65,4 +80,4 @@ lock: $(READY)
 	  --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

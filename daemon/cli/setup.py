@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from daemon import config
+from daemon import brought_along, config
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, complaints, console, print_json, print_table
 from daemon.store.migrate import applied_names
@@ -33,6 +33,12 @@ def migrate(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
         print_json({"applied": names})
     else:
         console.print(f"the database is current: {len(names)} migrations applied, the last is {names[-1]}")
+
+
+@config_commands.command("example")
+def config_example() -> None:
+    """Print every setting with its meaning and default, to begin a settings file with."""
+    sys.stdout.write(brought_along("config.toml").read_text(encoding="utf-8"))
 
 
 @config_commands.command("check")

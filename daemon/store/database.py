@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, Self
 
 import aiosql
@@ -17,10 +16,10 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from daemon import brought_along
 from daemon.core.errors import Retryable
 
-# A checkout holds sql/ beside the package.
-SQL_DIRECTORY: Final = Path(__file__).resolve().parents[2] / "sql"
+SQL_DIRECTORY: Final = brought_along("sql")
 LEAST_MAJOR: Final = 15
 
 Connection = asyncpg.Connection | PoolConnectionProxy
