@@ -14,6 +14,7 @@ from daemon.cli.lazily import lazily
 # In the order in which help lists them.
 COMMANDS: Final = {
     "status": "status:status",
+    "doctor": "doctor:doctor",
     "quota": "quota:quota",
     "scheduler": "scheduler:commands",
     "sync": "sync:sync",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from daemon.core.diagnosis import Connected, Server
 from daemon.core.health import TimerState
 from daemon.core.schedule import TIMERS
 from daemon.core.subscription import State
@@ -25,6 +26,17 @@ async def read(connection: Connection, client_id: int) -> dict[str, Any]:
         if job in TIMERS  # another version's timer is nobody's here
     )
     return found
+
+
+async def server(connection: Connection) -> Server:
+    """Return what the server says of itself."""
+    row = dict(await _queries.server(connection))
+    return Server(**{**row, "settings_off": tuple(row["settings_off"])})
+
+
+async def connected(connection: Connection) -> Connected:
+    """Return how many athletes there are, and how many of them have not granted what is needed."""
+    return Connected(**dict(await _queries.connected(connection)))
 
 
 def _instant(seconds: float | None) -> datetime | None:

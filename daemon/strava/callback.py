@@ -7,6 +7,7 @@ redirects, as Strava does, and to show the path, which is the webhook's secret.
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -19,8 +20,20 @@ ANSWER_SECONDS: Final = 2.0  # https://developers.strava.com/docs/webhooks/
 LARGEST_ANSWER: Final = 4096
 
 
-async def shake(session: aiohttp.ClientSession, wanted: Wanted, verify_token: SecretStr) -> str:
-    """Ask the callback for the handshake and return what happened, as a sentence that says what to do."""
+@dataclass(frozen=True, slots=True)
+class Shaken:
+    """What came of a handshake, as seen from this machine: `what` happened, and what to do."""
+
+    answers: bool
+    what: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"Seen from this machine, {self.what}: {self.advice}"
+
+
+async def shake(session: aiohttp.ClientSession, wanted: Wanted, verify_token: SecretStr) -> Shaken:
+    """Ask the callback for the handshake and return what happened."""
     challenge = secrets.token_hex(8)
     query = {
         "hub.mode": "subscribe",
@@ -47,6 +60,7 @@ async def shake(session: aiohttp.ClientSession, wanted: Wanted, verify_token: Se
             "answers as it should",
             "so look at the way from the internet to it: DNS, firewall, certificate chain, and a proxy that treats"
             " strangers differently",
+            answers=True,
         )
     advice = {
         404: "the proxy leads elsewhere, or the daemon there runs with another strava.webhook_secret",
@@ -55,8 +69,8 @@ async def shake(session: aiohttp.ClientSession, wanted: Wanted, verify_token: Se
     return _seen(wanted, f"answers {status}" + (" without the challenge" if status == 200 else ""), advice)
 
 
-def _seen(wanted: Wanted, what: str, advice: str) -> str:
-    return f"Seen from this machine, {wanted.shown} {what}: {advice}"
+def _seen(wanted: Wanted, what: str, advice: str, *, answers: bool = False) -> Shaken:
+    return Shaken(answers, f"{wanted.shown} {what}", advice)
 
 
 def _echoes(body: bytes, challenge: str) -> bool:

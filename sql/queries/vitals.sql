@@ -17,3 +17,23 @@ SELECT
             t.job, extract(epoch FROM t.starts_at)::double precision, extract(epoch FROM r.started_at)::double precision
         ) ORDER BY t.job), '[]')
         FROM scheduler_timers t LEFT JOIN scheduler_runs r ON r.job = t.job AND r.finished_at IS NULL) AS timers;
+
+-- name: server()^
+-- What a person should know of the server; reads only.
+SELECT now() AS server_at, current_setting('server_version_num')::integer / 10000 AS major,
+    current_setting('server_version') AS version,
+    ARRAY(SELECT name FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'autovacuum') AND setting = 'off'
+        ORDER BY name) AS settings_off,
+    current_setting('max_connections')::integer AS max_connections,
+    (SELECT count(*)::integer FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+    pg_database_size(current_database()) AS size_bytes;
+
+-- name: connected()^
+-- Who has granted what; reads only.
+SELECT count(*)::integer AS athletes,
+    count(*) FILTER (WHERE state = 'needs_authorization')::integer AS resting,
+    count(*) FILTER (WHERE NOT scope && ARRAY['activity:read', 'activity:read_all'])::integer AS without_activities,
+    count(*) FILTER (WHERE 'activity:read' = ANY(scope) AND NOT 'activity:read_all' = ANY(scope))::integer
+        AS without_private
+FROM athletes;
