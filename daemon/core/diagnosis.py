@@ -165,7 +165,7 @@ def subscription(finding: Finding, *, is_kept: bool) -> Line:
         State.GONE: "a running daemon makes one by itself (strava.keep_subscription)"
         if is_kept
         else "`domestique subscription create` makes one while the daemon runs",
-        State.ELSEWHERE: "where no other installation needs it, `domestique subscription ensure --replace` takes it",
+        State.ELSEWHERE: "unless another installation needs it: `domestique subscription ensure --replace`",
         State.UNKNOWN: "see the line strava_app",
     }[finding.state]
     bad = {State.VERIFIED: None, State.UNKNOWN: Verdict.WARNING}.get(finding.state, Verdict.FAILING)
