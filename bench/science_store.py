@@ -82,8 +82,10 @@ async def _measure(originals: Sequence[Original], count: int) -> None:
     async with _house() as (database, calculator):
         began = time.perf_counter()
         rows = await _fill(database, originals, count)
+        async with database.connection() as connection:
+            size = await connection.fetchval("SELECT pg_database_size(current_database())")
         print(f"\nthe same through the database: {rows:,} activities of {count:,} athletes stored in "
-              f"{time.perf_counter() - began:.0f} s")  # fmt: skip
+              f"{time.perf_counter() - began:.0f} s, {size / rows / 1000:.1f} kB each")  # fmt: skip
         rooms = cast(
             Rooms,
             SimpleNamespace(

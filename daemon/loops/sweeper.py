@@ -17,7 +17,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.core.errors import Retryable
 from daemon.jobs import erase_athlete
-from daemon.store import activities, athletes, events, jobs, ledgers, outbox, runs
+from daemon.store import activities, athletes, events, jobs, ledgers, outbox, runs, web_sessions
 from daemon.store.database import Connection, Database
 
 log = structlog.get_logger()
@@ -84,10 +84,11 @@ class Sweeper:
             "jobs": await self._in_batches(jobs.prune, now - timedelta(days=kept.jobs_days)),
             "quarters": await self._in_batches(ledgers.prune_past, now - QUARTERS_KEPT),
             "asks": await self._in_batches(runs.prune_asks, now - timedelta(days=kept.runs_days)),
+            "news": await self._in_batches(outbox.prune, now - NEWS_KEPT),
             "runs": await self._in_batches(runs.prune, now - timedelta(days=kept.runs_days)),
         }
         async with self._database.transaction() as connection:
-            await outbox.prune(connection, now - NEWS_KEPT)
+            await web_sessions.prune(connection, now)
             gone = await athletes.hold_deauthorized(connection, now - timedelta(days=kept.deauthorized_days))
             await jobs.enqueue(connection, [erase_athlete.new(athlete_id, now) for athlete_id in gone])
         if any(pruned.values()) or gone:

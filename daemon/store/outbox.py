@@ -58,9 +58,10 @@ async def read_after(connection: Connection, position: Position, most: int) -> l
     ]
 
 
-async def prune(connection: Connection, before: datetime) -> None:
-    """Forget news from before an instant."""
-    await _queries.prune(connection, before=before)
+async def prune(connection: Connection, before: datetime, most: int) -> int:
+    """Forget up to `most` news from before an instant; returns how many."""
+    count: int = await _queries.prune(connection, before=before, most=most)
+    return count
 
 
 async def forget_athlete(connection: Connection, athlete_id: int) -> None:

@@ -12,8 +12,15 @@ WHERE (transaction, news_id) > (:transaction_id::text::xid8, :news_id::bigint)
     AND transaction < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY transaction, news_id LIMIT :most::integer;
 
--- name: prune(before)!
-DELETE FROM outbox WHERE written_at < :before::timestamptz;
+-- name: prune(before, most)$
+-- In small batches, by the index on the time of writing.
+WITH old AS (
+    SELECT transaction, news_id FROM outbox WHERE written_at < :before::timestamptz ORDER BY written_at
+    LIMIT :most::integer FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM outbox o USING old WHERE (o.transaction, o.news_id) = (old.transaction, old.news_id) RETURNING 1
+)
+SELECT count(*) FROM gone;
 
 -- name: forget_athlete(athlete_id)!
 DELETE FROM outbox WHERE athlete_id = :athlete_id;
