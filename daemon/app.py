@@ -45,16 +45,22 @@ from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
 from daemon.web.admin import Guard
-from daemon.web.athletes import AthletePages
 from daemon.web.backfill import BackfillPage
+from daemon.web.curves import CurvePages
+from daemon.web.doors import Doors
+from daemon.web.endpoints import Endpoint
 from daemon.web.health import HealthPages
 from daemon.web.intervals import IntervalsWebhook
 from daemon.web.intervals_keys import IntervalsKeys
+from daemon.web.profile import ProfilePage, StravaApp
 from daemon.web.quota import QuotaPage
+from daemon.web.recompute import RecomputePage
 from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
 from daemon.web.sessions import Sessions
 from daemon.web.sync import SyncPages
+from daemon.web.thresholds import ThresholdPages
+from daemon.web.training import TrainingPages
 from daemon.web.webhook import Secrets, Webhook
 from daemon.web.wellness import WellnessPages
 
@@ -199,13 +205,26 @@ def _routes(
         *BackfillPage(database, strava.client_id, window_lengths(settings), guard).routes(),
         *SchedulerPages(database, guard, settings.schedule.timezone).routes(),
         *SyncPages(database, guard, strava.client_id, Policy(settings.sync.policy), clock, trial).routes(),
-        *WellnessPages(database, rooms.choices.weights, clock, guard, worker.wake).routes(),
-        *AthletePages(database, guard, clock, rooms.choices.basis, worker.wake).routes(),
-        *IntervalsKeys(database, rooms.cipher, clock, guard, worker.wake).routes(),
+        *Doors(guard, sessions).routes(_athletes_data(settings, rooms, worker)),
     ]
     if settings.intervals.webhook_secret:
         routes += IntervalsWebhook(hints, settings.intervals.webhook_secret).routes()
     return routes
+
+
+def _athletes_data(settings: Settings, rooms: Rooms, worker: Worker) -> list[Endpoint]:
+    """Return what is told about one athlete, to himself and to operators."""
+    database, clock, calculator, choices = rooms.database, rooms.clock, rooms.calculator, rooms.choices
+    app = StravaApp(settings.strava.client_id, window_lengths(settings), Policy(settings.sync.policy))
+    return [
+        *ProfilePage(database, clock, app, worker.wake).endpoints(),
+        *TrainingPages(database, clock, choices.basis).endpoints(),
+        *CurvePages(database, clock, calculator, choices.grade_model).endpoints(),
+        *ThresholdPages(database, clock, worker.wake).endpoints(),
+        *WellnessPages(database, clock, choices.weights, worker.wake).endpoints(),
+        *IntervalsKeys(database, clock, rooms.cipher, worker.wake).endpoints(),
+        *RecomputePage(database, clock, calculator, choices, worker.wake).endpoints(),
+    ]
 
 
 def _start_behind_the_door(loops: Supervisor, settings: Settings, rooms: Rooms, session: ClientSession) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.progress import Progress
@@ -18,9 +18,8 @@ from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
 from daemon.core.admission import Lane
-from daemon.jobs import local_days, recompute_load
+from daemon.jobs import recompute_load
 from daemon.jobs.recompute_load import Change, Preview
-from daemon.science.fitness import Fitness
 from daemon.science.thresholds import FROM_THE_BEGINNING
 from daemon.store import athletes, jobs
 from daemon.store.database import Database
@@ -28,7 +27,6 @@ from daemon.store.opening import Opened
 
 MOST_PER_PAGE: Final = 500
 LOOK_EVERY_SECONDS: Final = 0.5
-BY_HAND: Final = "asked for by hand"
 
 
 def recompute(
@@ -87,9 +85,7 @@ async def _ask(opened: Opened, settings: Settings, athlete_id: int | None, from_
             now = SystemClock().now()
             async with opened.database.transaction() as connection:
                 known = await athletes.hold_known(connection, page)
-                new = [
-                    recompute_load.new(one, from_on, BY_HAND, now, lane, fitness_too=True) for one in sorted(known)
-                ]
+                new = [recompute_load.by_hand(one, from_on, now, lane) for one in sorted(known)]
                 await jobs.enqueue(connection, new)
             count += len(new)
             progress.update(queueing, completed=count)
@@ -126,14 +122,11 @@ async def _pages(database: Database, athlete_id: int | None) -> AsyncIterator[li
 
 async def _preview_one(opened: Opened, settings: Settings, athlete_id: int, from_on: date) -> Preview | None:
     async with opened.database.connection() as connection, Calculator() as calculator:
-        if await athletes.get(connection, athlete_id) is None:
-            return None
-        today = await local_days.today(connection, athlete_id, SystemClock().now())
-        choices = settings.science.choices()
-        return await recompute_load.preview(connection, calculator, athlete_id, from_on, today, choices)
+        now, choices = SystemClock().now(), settings.science.choices()
+        return await recompute_load.preview(connection, calculator, athlete_id, from_on, now, choices)
 
 
-async def _preview_all(opened: Opened, settings: Settings, from_on: date) -> list[dict[str, object]]:
+async def _preview_all(opened: Opened, settings: Settings, from_on: date) -> list[dict[str, Any]]:
     """Return a summary for each athlete: the changes themselves would be too many to keep."""
     async with opened.database.connection() as connection:
         total = sum((await athletes.count_by_state(connection)).values())
@@ -144,12 +137,12 @@ async def _preview_all(opened: Opened, settings: Settings, from_on: date) -> lis
             async for page in _pages(opened.database, None):
                 for athlete_id in page:
                     async with opened.database.connection() as connection:
-                        today = await local_days.today(connection, athlete_id, SystemClock().now())
-                        choices = settings.science.choices()
+                        now, choices = SystemClock().now(), settings.science.choices()
                         one = await recompute_load.preview(
-                            connection, calculator, athlete_id, from_on, today, choices
+                            connection, calculator, athlete_id, from_on, now, choices
                         )
-                    found.append(_summary(one))
+                    if one is not None:  # nobody erased him meanwhile
+                        found.append(one.summary())
                     progress.advance(task)
     return found
 
@@ -160,7 +153,7 @@ def print_preview(found: Preview | None, *, as_json: bool) -> None:
         complain("there is no such athlete here: `domestique athletes list` shows who is")
         raise typer.Exit(1)
     if as_json:
-        print_json({**_summary(found), "changes": [asdict(change) for change in found.changes]})
+        print_json({**found.summary(), "changes": [asdict(change) for change in found.changes]})
         return
     headings = {
         "local_on": "day",
@@ -200,23 +193,7 @@ def _by(before: float | None, after: float | None) -> str:
     return f"{after / before - 1:+.1%}" if before and after is not None else "–"
 
 
-def _summary(found: Preview) -> dict[str, object]:
-    def today(state: Fitness | None) -> dict[str, object] | None:
-        return asdict(state) if state is not None else None
-
-    return {
-        "athlete_id": found.athlete_id,
-        "from_on": found.from_on,
-        "activities": found.activities,
-        "changed": len(found.changes),
-        "total_before": found.total_before,
-        "total_after": found.total_after,
-        "fitness_before": today(found.fitness_before),
-        "fitness_after": today(found.fitness_after),
-    }
-
-
-def _print_previews(found: list[dict[str, object]], *, as_json: bool) -> None:
+def _print_previews(found: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return

@@ -16,7 +16,7 @@ from daemon.cli.recompute import print_preview
 from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
-from daemon.jobs import athlete_thresholds, local_days, recompute_load
+from daemon.jobs import athlete_thresholds, recompute_load
 from daemon.jobs.athlete_thresholds import Report
 from daemon.jobs.recompute_load import Preview
 from daemon.science.evidence import Kind
@@ -115,18 +115,17 @@ def _carry_out(
 ) -> date | None:
     """Change, or only rehearse it and print what would follow; a day that is returned is still to be told."""
 
-    async def do(opened: Opened) -> date | Preview:
+    async def do(opened: Opened) -> date | Preview | None:
         if not preview:
             async with opened.database.transaction() as connection:
                 return await change(connection)
         async with opened.database.rehearsal() as connection, Calculator() as calculator:
             from_on = await change(connection)
-            today = await local_days.today(connection, athlete_id, SystemClock().now())
-            choices = settings.science.choices()
-            return await recompute_load.preview(connection, calculator, athlete_id, from_on, today, choices)
+            now, choices = SystemClock().now(), settings.science.choices()
+            return await recompute_load.preview(connection, calculator, athlete_id, from_on, now, choices)
 
     outcome = with_database(settings, do)
-    if isinstance(outcome, Preview):
+    if not isinstance(outcome, date):
         print_preview(outcome, as_json=as_json)
     elif as_json:
         print_json({"athlete_id": athlete_id, "from_on": outcome})

@@ -17,13 +17,12 @@ from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_
 from daemon.cli.output import complain, console, print_json, print_table
 from daemon.clock import SystemClock
 from daemon.core.wellness import MOST_DAYS, FaultyDays, Patch, parse_days
-from daemon.intervals.wire import Credential
+from daemon.intervals.wire import Credential, is_sendable
 from daemon.jobs import sync_wellness, wellness_days
+from daemon.jobs.wellness_days import ShownDay
 from daemon.store import athletes, intervals_credentials
 from daemon.store.opening import Opened
 from daemon.vault.cipher import Cipher
-from daemon.web.intervals_keys import NOT_CONNECTED, is_secret
-from daemon.web.wellness import report
 
 AthleteArgument = Annotated[int, typer.Argument(help="Strava's id of the athlete.", min=1)]
 
@@ -53,12 +52,14 @@ def wellness(
     settings, now = settings_from(config_path), SystemClock().now()
     patches = _read(file) if file is not None else None
 
-    async def work(opened: Opened) -> list[dict[str, Any]] | dict[str, int] | None:
+    async def work(opened: Opened) -> list[ShownDay] | dict[str, int] | None:
         async with opened.database.transaction() as connection:
             if not await athletes.hold_known(connection, [athlete_id]):
                 return None
             if patches is None:
-                return await report(connection, athlete_id, now, days, settings.science.choices().weights)
+                return await wellness_days.report(
+                    connection, athlete_id, days, settings.science.choices().weights, now
+                )
             count = 0
             for part in patches:
                 count += await wellness_days.settle_post(
@@ -79,15 +80,15 @@ def wellness(
         print_table([_row(day) for day in found], SHOWN, empty)
 
 
-def _row(day: dict[str, Any]) -> dict[str, Any]:
-    values = day["values"]
+def _row(day: ShownDay) -> dict[str, Any]:
+    values = day.values
     sleep_seconds = values.get("sleep_seconds")
     return {
         **values,
-        "on": day["on"],
+        "on": day.on,
         "sleep_hours": sleep_seconds / 3600 if sleep_seconds is not None else None,
-        "modifier": f"{day['modifier']:.3f}",
-        "explanation": day["explanation"],
+        "modifier": f"{day.modifier:.3f}",
+        "explanation": day.explanation,
     }
 
 
@@ -188,7 +189,7 @@ def intervals(
                 await sync_wellness.connect(connection, cipher, athlete_id, credential, now)
             elif remove:
                 await intervals_credentials.remove(connection, athlete_id)
-            return await intervals_credentials.show(connection, athlete_id) or NOT_CONNECTED
+            return await sync_wellness.standing(connection, athlete_id)
 
     shown = with_database(settings, work)
     if shown is None:
@@ -217,7 +218,7 @@ def _secret(file: str) -> SecretStr:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         complain(f"{file}: cannot be read: {reason}")
         raise typer.Exit(2) from error
-    if not is_secret(text.strip()):
+    if not is_sendable(text.strip()):
         complain(f"{'standard input' if file == '-' else file}: must hold the key alone, on one line")
         raise typer.Exit(2)
     return SecretStr(text.strip())

@@ -19,8 +19,9 @@ import orjson
 import structlog
 
 from daemon.compute.process import AGAIN, ANSWER, DONE, LENGTH
-from daemon.compute.works import Look, Rescore, Sent, Summarize, Validate, Work
+from daemon.compute.works import Look, Rescore, Seasons, Sent, Summarize, Validate, Work
 from daemon.core.errors import Permanent, Retryable
+from daemon.science.envelope import Best
 from daemon.science.evidence import Kind
 from daemon.science.scoring import Choices, Known
 from daemon.science.statistics import ActivityFacts, Statistics
@@ -86,6 +87,14 @@ class Calculator:
             answer = orjson.loads(await self._ask(Validate(activities, values, today)))
         return [Inconsistency(tuple(map(Kind, one["kinds"])), one["sentence"]) for one in answer]
 
+    async def bests(self, seasons: Seasons) -> tuple[list[Best], list[Best]]:
+        """Return the bests of the later and of the earlier season; raises as summarize.
+
+        Somebody looks at a page and it is short: it does not stand behind what can wait.
+        """
+        later, earlier = orjson.loads(await self._ask(seasons))
+        return [_best(one) for one in later], [_best(one) for one in earlier]
+
     async def _ask(self, work: Work) -> bytes:
         async with self._busy:
             if self._process is None or self._process.returncode is not None:
@@ -120,6 +129,10 @@ class Calculator:
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _best(columns: Mapping[str, Any]) -> Best:
+    return Best(**{**columns, "local_on": date.fromisoformat(columns["local_on"])})
 
 
 def _row(columns: Mapping[str, Any]) -> Row:

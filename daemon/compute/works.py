@@ -16,11 +16,14 @@ import orjson
 from daemon.core.errors import Permanent, Retryable
 from daemon.science import thresholds, validation
 from daemon.science.arrays import FloatArray
+from daemon.science.critical import Bests
+from daemon.science.envelope import envelope
 from daemon.science.evidence import Activity, Kind
 from daemon.science.scoring import Choices, Done, Known, score_all
 from daemon.science.statistics import ActivityFacts, Totals, summarize
 from daemon.science.thresholds import InForce, Occasion, Row
 from daemon.store.arrays import read_reals
+from daemon.store.shown_activities import SentCurve
 from daemon.strava.wire import parse_streams
 
 
@@ -143,6 +146,22 @@ class Validate:
         """Return what is inconsistent."""
         known = [one.read() for one in self.activities]
         return _json([asdict(one) for one in validation.validate(known, self.values, self.today)])
+
+
+@dataclass(frozen=True, slots=True)
+class Seasons:
+    """The bests of two seasons; `split_on` is the first day of the later one."""
+
+    curves: Sequence[SentCurve]
+    split_on: date
+
+    def answer(self) -> bytes:
+        """Return the envelope of each, the later one first."""
+        later, earlier = list[Bests](), list[Bests]()
+        for one in self.curves:
+            season = later if one.local_on >= self.split_on else earlier
+            season.append(Bests(one.activity_id, one.local_on, read_reals(one.curve)))
+        return _json([envelope(later), envelope(earlier)])
 
 
 def _read(sent: bytes | None) -> FloatArray | None:

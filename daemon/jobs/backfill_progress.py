@@ -47,6 +47,10 @@ async def read(
     connection: Connection, client_id: int, lengths: Lengths, athlete_id: int | None
 ) -> BackfillProgress:
     """Read the progress of one athlete's history, or of everybody's."""
+    if athlete_id is not None:
+        own = await backfills.progress(connection, athlete_id)
+        if all(row.finished_at is not None for row in own):  # what the others wait for does not matter to him
+            return BackfillProgress(own, None)
     everybody = await backfills.progress(connection, None)
     calls_left = sum(row.calls_left for row in everybody)
     done_at = await backfill_done_at(connection, client_id, lengths, CALLS, calls_left)

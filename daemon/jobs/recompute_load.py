@@ -8,7 +8,7 @@ dies in the middle has not happened. Whoever asks again meanwhile moves the mark
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import structlog
 
 from daemon.compute.calculator import Calculator
 from daemon.core.admission import Lane
-from daemon.jobs import follow_fitness, load_results
+from daemon.jobs import follow_fitness, load_results, local_days
 from daemon.jobs.rooms import Rooms
 from daemon.science.fitness import DayLoad, Fitness, follow
 from daemon.science.scoring import Choices, Known
@@ -118,6 +118,11 @@ async def _slice(connection: Connection, athlete_id: int, from_on: date) -> tupl
     return part, await load_results.known_of(connection, athlete_id, first_on, last_on)
 
 
+def by_hand(athlete_id: int, from_on: date, now: datetime, lane: Lane) -> NewJob:
+    """Make the job that a person asks for: fitness follows from that day on in any case."""
+    return new(athlete_id, from_on, "asked for by hand", now, lane, fitness_too=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a recompute would make of one load; None where there is none."""
@@ -147,16 +152,32 @@ class Preview:
     fitness_before: Fitness | None
     fitness_after: Fitness | None
 
+    def summary(self) -> dict[str, Any]:
+        """Return it as plain data, with the number of the changes in their place."""
+        return {
+            "athlete_id": self.athlete_id,
+            "from_on": self.from_on,
+            "activities": self.activities,
+            "changed": len(self.changes),
+            "total_before": self.total_before,
+            "total_after": self.total_after,
+            "fitness_before": asdict(self.fitness_before) if self.fitness_before is not None else None,
+            "fitness_after": asdict(self.fitness_after) if self.fitness_after is not None else None,
+        }
+
 
 async def preview(
     connection: Connection,
     calculator: Calculator,
     athlete_id: int,
     from_on: date,
-    today: date,
+    now: datetime,
     choices: Choices,
-) -> Preview:
-    """Compute everything as `run` would, and store nothing."""
+) -> Preview | None:
+    """Compute everything as `run` would, and store nothing; None: there is no such athlete."""
+    if await athletes.get(connection, athlete_id) is None:
+        return None
+    today = await local_days.today(connection, athlete_id, now)
     stored = {row["activity_id"]: row for row in await activities.loads_from(connection, athlete_id, from_on)}
     changes, after = list[Change](), dict[int, DayLoad]()
     begins_on: date | None = from_on

@@ -8,7 +8,7 @@ that is refused rests this athlete's wellness and nothing else of his.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -43,6 +43,11 @@ def new(athlete_id: int, days: int, lane: Lane, run_at: datetime, reason: str) -
         lookback_seconds=days * DAY_SECONDS,
         asks_strava=False,
     )
+
+
+async def standing(connection: Connection, athlete_id: int) -> dict[str, Any]:
+    """Return how an athlete's key stands, for people; without one only that."""
+    return await intervals_credentials.show(connection, athlete_id) or {"state": "not connected"}
 
 
 async def connect(

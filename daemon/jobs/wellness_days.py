@@ -1,20 +1,20 @@
-"""From an athlete's changed days to stored rows, their modifiers and the loads: shared by syncs and posts.
+"""From an athlete's changed days to stored rows, their modifiers and the loads, for syncs and posts; and back.
 
-Everything here works in the caller's transaction and under the athlete's wellness lock. A change of one day moves
+What writes here works in the caller's transaction and under the athlete's wellness lock. A change of one day moves
 the modifiers of the 66 days after it, whose baselines it belongs to. The loads follow in a job of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from daemon.core.wellness import EASTERNMOST, Patch, Values, changed, patched
+from daemon.core.wellness import EASTERNMOST, Known, Patch, Values, changed, merged, patched
 from daemon.jobs import recompute_load
-from daemon.science.wellness import BASELINE_DAYS, RECENT_DAYS, Modifier, Weights, modifiers
+from daemon.science.wellness import BASELINE_DAYS, RECENT_DAYS, Modifier, Part, Reading, Weights, modifiers
 from daemon.store import jobs, outbox, wellness, wellness_readings
 from daemon.store.database import Connection
 
@@ -76,6 +76,45 @@ async def _settle(
     news = {"source": source, "days": len(days), "from_on": first_on, "modifiers_from_on": moved_on}
     await outbox.write(connection, "wellness.changed", athlete_id, news)
     return len(days)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDay:
+    """What is known of a day, whence, and the modifier that a load of the day would have now."""
+
+    on: date
+    values: Values
+    sources: Mapping[str, str]
+    modifier: float
+    explanation: str
+    parts: Sequence[Part]
+
+
+async def report(
+    connection: Connection, athlete_id: int, days: int, weights: Weights, now: datetime
+) -> list[ShownDay]:
+    """Return the last days of which something is known, newest first."""
+    last_on = (now + EASTERNMOST).date()
+    first_on = last_on - timedelta(days=days)
+    rows = await wellness.read(connection, athlete_id, first_on, last_on)
+    readings = await wellness_readings.between(connection, athlete_id, first_on - REACH, last_on)
+    return await asyncio.to_thread(_shown, merged(rows), readings, weights)
+
+
+def _shown(known: Mapping[date, Known], readings: Mapping[date, Reading], weights: Weights) -> list[ShownDay]:
+    made = modifiers(min(known), max(known), readings, weights) if known else []
+    return [
+        ShownDay(
+            on=modifier.on,
+            values=known[modifier.on].values,
+            sources=known[modifier.on].sources,
+            modifier=modifier.value,
+            explanation=modifier.explanation,
+            parts=modifier.parts,
+        )
+        for modifier in reversed(made)
+        if modifier.on in known
+    ]
 
 
 async def refresh_modifiers(

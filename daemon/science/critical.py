@@ -73,7 +73,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Critical:
-    """A line that the efforts carry, with one standard error of each parameter.
+    """A line that the efforts carry, with one standard error of each parameter, and their covariance.
 
     `points` are those used, the shortest first; `without` is the critical value as it would be without each
     activity that held a best effort, used in the end or not.
@@ -83,6 +83,7 @@ class Critical:
     line: Line
     critical_error: float
     reserve_error: float
+    covariance: float
     points: tuple[Point, ...]
     without: dict[int, float]
     set_aside: tuple[SetAside, ...]
@@ -304,6 +305,7 @@ def _judge(efforts: _Efforts, fits: _Fits, model: Model, set_aside: tuple[SetAsi
         line=line,
         critical_error=error,
         reserve_error=_jackknife(fits.reserve[1:]),
+        covariance=_covariance(fits.critical[1:], fits.reserve[1:]),
         points=tuple(_points(efforts, fits, model)),
         without={
             efforts.bests[row].activity_id: value
@@ -315,8 +317,13 @@ def _judge(efforts: _Efforts, fits: _Fits, model: Model, set_aside: tuple[SetAsi
 
 def _jackknife(without: FloatArray) -> float:
     """Return the standard error that follows from the results without each one."""
+    return float(np.sqrt(_covariance(without, without)))
+
+
+def _covariance(without: FloatArray, others: FloatArray) -> float:
+    """Return the covariance that follows from two results without each one."""
     count = without.size
-    return float(np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2)))
+    return float((count - 1) / count * np.sum((without - without.mean()) * (others - others.mean())))
 
 
 def _points(efforts: _Efforts, fits: _Fits, model: Model) -> list[Point]:

@@ -240,6 +240,7 @@ def _evidence(fitted: Critical, hardest: float | None) -> dict[str, object]:
     return {
         "reserve": fitted.line.reserve,
         "reserve_error": fitted.reserve_error,
+        "covariance": fitted.covariance,
         "points": [
             {"seconds": point.seconds, "value": point.value, "activity_id": point.activity_id}
             for point in fitted.points

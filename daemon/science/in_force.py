@@ -5,7 +5,9 @@ Chooses nothing: which row is in force `lineage` says, and what a new row holds 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,14 @@ class Thresholds:
     max_hr_bpm: Threshold | None = None
     resting_hr_bpm: Threshold | None = None
     sex: str | None = None
+
+
+# By the names of the fields, under which a load keeps what it was computed with.
+UNITS: Final[Mapping[str, str]] = {
+    "ftp_watts": "W",
+    "critical_speed_m_per_s": "m/s",
+    "css_m_per_s": "m/s",
+    "lthr_bpm": "bpm",
+    "max_hr_bpm": "bpm",
+    "resting_hr_bpm": "bpm",
+}

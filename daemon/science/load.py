@@ -6,9 +6,9 @@ reads a stream, chooses a threshold or applies wellness: the raw load never chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from daemon.science import methods
 from daemon.science.in_force import Thresholds
@@ -76,4 +76,15 @@ def score(totals: Totals, thresholds: Thresholds, sport_type: str, grade_model: 
         refused=refused,
         explanation=" ".join(["No load could be computed.", *refused.values()]),
         version=LOAD_VERSION,
+    )
+
+
+def is_estimated(method: str, thresholds: Mapping[str, Mapping[str, Any]], assumed: Collection[int]) -> bool:
+    """Say whether a stored load is to look like an estimate: nothing was measured, or not what it is held against.
+
+    `thresholds` are those of `Load`; `assumed` are the ids of rows that follow from a rule of thumb. A default has
+    no row and is one, too.
+    """
+    return method == "estimated" or any(
+        used["threshold_id"] in assumed or used["method"] == methods.DEFAULT for used in thresholds.values()
     )

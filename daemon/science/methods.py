@@ -22,6 +22,7 @@ STANDING_M_PER_S: Final = 0.1
 TOLD_COVERAGE: Final = 0.95  # below it the explanation tells how much is missing
 HARDEST_EXERTION: Final = 10.0  # of the CR10 scale [Borg 1982; Foster 2001]
 EXERTION_MINUTES_OF_100: Final = 7 * 60
+DEFAULT: Final = "default"  # the method of a threshold that nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,7 @@ def _active_seconds(totals: Totals) -> int | None:
 
 
 def _default(value: float) -> Threshold:
-    return Threshold(value=value, method="default", threshold_id=None)
+    return Threshold(value=value, method=DEFAULT, threshold_id=None)
 
 
 def _duration(seconds: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from daemon.core import habits
@@ -101,3 +101,12 @@ async def count_active(connection: Connection) -> int:
     """Return how many athletes are connected."""
     count: int = await _queries.count_active(connection)
     return count
+
+
+async def take_ask(connection: Connection, athlete_id: int, now: datetime, every: timedelta) -> datetime | None:
+    """Note that an athlete asks for a look now; returns when he last did where that is less than `every` ago."""
+    row = await _queries.take_ask(connection, athlete_id=athlete_id, now=now, every_seconds=every.total_seconds())
+    if row is not None:
+        return None
+    asked_at: datetime | None = await _queries.asked_at(connection, athlete_id=athlete_id)
+    return asked_at

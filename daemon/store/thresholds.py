@@ -104,3 +104,15 @@ async def entries(connection: Connection, athlete_id: int) -> list[Entry]:
 async def history(connection: Connection, athlete_id: int) -> list[dict[str, Any]]:
     """Return every row that was ever written, by kind and date, with what explains it."""
     return [dict(row) for row in await fetched(_queries.history(connection, athlete_id=athlete_id))]
+
+
+async def assumed_ids(connection: Connection, athlete_id: int) -> frozenset[int]:
+    """Return the rows that follow from a rule of thumb, whatever became of them."""
+    rows = await fetched(_queries.assumed_ids(connection, athlete_id=athlete_id))
+    return frozenset(row["threshold_id"] for row in rows)
+
+
+async def get(connection: Connection, threshold_id: int) -> dict[str, Any] | None:
+    """Return one row with what explains it."""
+    row = await _queries.get(connection, threshold_id=threshold_id)
+    return dict(row) if row is not None else None

@@ -1,8 +1,20 @@
-"""Reads the bodies that strangers send, in bounded pieces."""
+"""Reads the bodies that strangers send, in bounded pieces, and as what they are to be."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any, Final
+
+import orjson
 from aiohttp import web
+from pydantic import ValidationError
+
+from daemon.web.endpoints import adapter
+from daemon.web.problems import BAD_BODY, BODY_TOO_LARGE, BODY_TOO_SLOW, Problem, Refused
+
+LARGEST_BODY: Final = 1024 * 1024
+READ_WITHIN_SECONDS: Final = 15.0
+PROBLEMS: Final[tuple[Problem, ...]] = (BAD_BODY, BODY_TOO_LARGE, BODY_TOO_SLOW)  # what reading one may end with
 
 
 class TooLarge(Exception):
@@ -19,3 +31,33 @@ async def read_bounded(request: web.Request, most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             raise TooLarge
     return bytes(body)
+
+
+async def content_of(request: web.Request) -> Any:
+    """Return the decoded body, whatever JSON it is. Raises Refused."""
+    try:
+        return orjson.loads(await _read(request))
+    except orjson.JSONDecodeError as error:
+        raise Refused(BAD_BODY, f"not JSON: {error.msg}, at line {error.lineno} column {error.colno}") from error
+
+
+async def body_of(request: web.Request, kind: Any, example: str) -> Any:
+    """Return the body as `kind`; raises Refused with the place that is wrong, and `example` of what is right."""
+    body = await _read(request)
+    try:
+        return adapter(kind).validate_json(body, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        wrong = f"{place}: {first['msg']}" if place else first["msg"]
+        raise Refused(BAD_BODY, f"{wrong}; send such as {example}") from error
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(READ_WITHIN_SECONDS):
+            return await read_bounded(request, LARGEST_BODY)
+    except TooLarge as error:
+        raise Refused(BODY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes at once") from error
+    except TimeoutError as error:
+        raise Refused(BODY_TOO_SLOW, f"send it within {READ_WITHIN_SECONDS:.0f} s") from error

@@ -7,6 +7,7 @@ raising; here that becomes an answer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -56,6 +57,14 @@ class Doors:
                 return await handler(request)
 
         return opened
+
+
+def both(endpoint: Endpoint) -> list[Endpoint]:
+    """Return an address about an athlete for tokens, below /athletes/{athlete_id}, and for himself, below /me."""
+    return [
+        replace(endpoint, path=OF_ATHLETE + endpoint.path, problems=(*endpoint.problems, UNKNOWN_ATHLETE)),
+        replace(endpoint, path=OF_HIMSELF + endpoint.path, who=Who.ATHLETE),
+    ]
 
 
 def refusing(handler: Handler) -> Handler:

@@ -1,4 +1,4 @@
-"""The admin API on athletes' keys of Intervals.icu: give one, take it, see how it stands. None is ever shown."""
+"""An athlete's key of Intervals.icu: give one, take it, see how it stands. None is ever shown."""
 
 from __future__ import annotations
 
@@ -7,84 +7,102 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.intervals.wire import Credential
 from daemon.jobs import sync_wellness
 from daemon.store import athletes, intervals_credentials
-from daemon.store.database import Database
+from daemon.store.database import Connection, Database
 from daemon.vault.cipher import Cipher
-from daemon.web.admin import Guard
-from daemon.web.answers import answer, problem
-from daemon.web.athlete_routes import ATHLETE, answering, athlete_id_of, content_of, nobody
+from daemon.web import bodies
+from daemon.web.bodies import body_of
+from daemon.web.doors import both
+from daemon.web.endpoints import Endpoint, Who, cached, modelled, whose
+from daemon.web.known_athlete import known, nobody
+from daemon.web.models.athlete import IntervalsState
+from daemon.web.models.athlete_wishes import ApiKey, Bearer
 
 log = structlog.get_logger()
 
-LONGEST_SECRET: Final = 1_000
-NOT_CONNECTED: Final = {"state": "not connected"}
+TAG: Final = "wellness"
+EXAMPLE: Final = '{"api_key": "…"} or {"bearer": "…"}, and nothing else'
 
 
 class IntervalsKeys:
-    """One address below /athletes/{id}; `on_queued` is called when a first sync was queued."""
+    """One address of three methods; `on_queued` is told when a first sync was queued."""
 
-    def __init__(
-        self, database: Database, cipher: Cipher, clock: Clock, guard: Guard, on_queued: Callable[[], None]
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, cipher: Cipher, on_queued: Callable[[], None]) -> None:
         self._database = database
-        self._cipher = cipher
         self._clock = clock
-        self._guard = guard
+        self._cipher = cipher
         self._on_queued = on_queued
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return what the server shall route here."""
-        return [
-            web.get(f"{ATHLETE}/intervals", self._guard.read(answering(self.show))),
-            web.put(f"{ATHLETE}/intervals", self._guard.operate(answering(self.give))),
-            web.delete(f"{ATHLETE}/intervals", self._guard.operate(answering(self.take))),
-        ]
+    def endpoints(self) -> list[Endpoint]:
+        """Return what is served here."""
+        show = Endpoint(
+            method="GET",
+            path="/intervals",
+            handler=self.show,
+            who=Who.READ,
+            tag=TAG,
+            does="Tell how his key of Intervals.icu stands.",
+            answers=IntervalsState,
+        )
+        give = Endpoint(
+            method="PUT",
+            path="/intervals",
+            handler=self.give,
+            who=Who.OPERATE,
+            tag=TAG,
+            does="Take a key over whatever was there, and read his wellness with it.",
+            answers=IntervalsState,
+            body=ApiKey | Bearer,
+            problems=bodies.PROBLEMS,
+        )
+        take = Endpoint(
+            method="DELETE",
+            path="/intervals",
+            handler=self.take,
+            who=Who.OPERATE,
+            tag=TAG,
+            does="Forget the key; what was read with it stays.",
+            answers=IntervalsState,
+        )
+        return [*both(show), *both(give), *both(take)]
 
     async def show(self, request: web.Request) -> web.Response:
-        """Answer how an athlete's key stands."""
-        athlete_id = athlete_id_of(request)
+        """Answer how the key stands."""
         async with self._database.connection() as connection:
-            if await athletes.get(connection, athlete_id) is None:
-                raise nobody(athlete_id)
-            return answer(await intervals_credentials.show(connection, athlete_id) or NOT_CONNECTED)
+            await known(connection, whose(request))
+            return cached(request, await _state(connection, whose(request)))
 
     async def give(self, request: web.Request) -> web.Response:
-        """Take `{"api_key": …}` or `{"bearer": …}` over whatever was there, and queue the first sync."""
-        athlete_id, credential = athlete_id_of(request), _credential(await content_of(request))
-        if credential is None:
-            return problem(422, "nothing was stored", 'send {"api_key": "…"} or {"bearer": "…"}, and nothing else')
+        """Store the key and queue the first sync."""
+        athlete_id = whose(request)
+        given: ApiKey | Bearer = await body_of(request, ApiKey | Bearer, EXAMPLE)
+        if isinstance(given, ApiKey):
+            credential = Credential("api_key", given.api_key)
+        else:
+            credential = Credential("bearer", given.bearer)
         async with self._database.transaction() as connection:
             if not await athletes.hold_known(connection, [athlete_id]):
                 raise nobody(athlete_id)
             await sync_wellness.connect(connection, self._cipher, athlete_id, credential, self._clock.now())
+            state = await _state(connection, athlete_id)
         log.info("intervals.connected", athlete_id=athlete_id, credential=credential.kind)
         self._on_queued()
-        return answer({"state": "active"})
+        return modelled(state)
 
     async def take(self, request: web.Request) -> web.Response:
-        """Forget the key; what was read with it stays."""
-        athlete_id = athlete_id_of(request)
+        """Forget the key."""
+        athlete_id = whose(request)
         async with self._database.connection() as connection:
+            await known(connection, athlete_id)
             removed = await intervals_credentials.remove(connection, athlete_id)
+            state = await _state(connection, athlete_id)
         log.info("intervals.disconnected", athlete_id=athlete_id, was_connected=removed)
-        return answer(NOT_CONNECTED)
+        return modelled(state)
 
 
-def _credential(value: object) -> Credential | None:
-    match value:
-        case {"api_key": str(secret), **rest} if not rest and is_secret(secret):
-            return Credential("api_key", SecretStr(secret))
-        case {"bearer": str(secret), **rest} if not rest and is_secret(secret):
-            return Credential("bearer", SecretStr(secret))
-        case _:
-            return None
-
-
-def is_secret(text: str) -> bool:
-    """Tell whether a text can be sent as a key: visible ASCII, no longer than a key may be."""
-    return 0 < len(text) <= LONGEST_SECRET and text.isascii() and text.isprintable() and " " not in text
+async def _state(connection: Connection, athlete_id: int) -> IntervalsState:
+    return IntervalsState.model_validate(await sync_wellness.standing(connection, athlete_id))

@@ -42,6 +42,7 @@ BODY_TOO_LARGE: Final = Problem("body-too-large", 413, "the body is too large")
 BODY_TOO_SLOW: Final = Problem("body-too-slow", 408, "the body did not come")
 UNKNOWN_ATHLETE: Final = Problem("unknown-athlete", 404, "there is no such athlete")
 NOT_FOUND: Final = Problem("not-found", 404, "there is no such thing")
+TOO_SOON: Final = Problem("too-soon", 429, "this was asked for a moment ago")
 CONFLICT: Final = Problem("conflict", 409, "this cannot be done now")
 DATABASE_AWAY: Final = Problem("database-away", 503, "the database does not answer")
 
@@ -66,9 +67,12 @@ class Refused(Exception):
 def described(problem: Problem, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> web.Response:
     """Return what is wrong and what to do."""
     body = {"type": problem.type, "title": problem.title, "status": problem.status, "detail": detail, **more}
-    return web.Response(
+    response = web.Response(
         body=orjson.dumps(body, option=orjson.OPT_UTC_Z),
         status=problem.status,
         headers=headers,
         content_type="application/problem+json",
     )
+    if problem in {BODY_TOO_LARGE, BODY_TOO_SLOW}:
+        response.force_close()  # the rest of the body is not waited for
+    return response

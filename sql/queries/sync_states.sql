@@ -63,3 +63,16 @@ UPDATE sync_states SET event_at = :event_at::timestamptz FROM held WHERE sync_st
 -- name: count_active()$
 -- Reads only.
 SELECT count(*) FROM athletes WHERE state = 'active';
+
+-- name: take_ask(athlete_id, now, every_seconds)^
+-- One statement: of two that ask at once, the second waits for the row and finds the first's instant in it. An instant
+-- that lies far ahead was written by a clock that was set back since, and counts no more.
+UPDATE sync_states SET asked_at = :now::timestamptz
+WHERE athlete_id = :athlete_id AND (asked_at IS NULL OR asked_at
+    NOT BETWEEN :now::timestamptz - make_interval(secs => :every_seconds::double precision)
+        AND :now::timestamptz + make_interval(secs => :every_seconds::double precision))
+RETURNING athlete_id;
+
+-- name: asked_at(athlete_id)$
+-- Reads only.
+SELECT asked_at FROM sync_states WHERE athlete_id = :athlete_id;

@@ -36,3 +36,12 @@ WHERE athlete_id = :athlete_id AND withdrawn_at IS NULL ORDER BY threshold_id;
 SELECT threshold_id, kind, value, standard_error, method, effective_on, written_on, suggested, assumed, explanation,
     evidence, created_at, withdrawn_at
 FROM thresholds WHERE athlete_id = :athlete_id ORDER BY kind, effective_on, threshold_id;
+
+-- name: assumed_ids(athlete_id)
+-- Reads only; withdrawn ones too, since a load may still rest on them.
+SELECT threshold_id FROM thresholds WHERE athlete_id = :athlete_id AND assumed;
+
+-- name: get(threshold_id)^
+-- One row, which is never written over.
+SELECT threshold_id, kind, value, standard_error, method, effective_on, explanation, evidence
+FROM thresholds WHERE threshold_id = :threshold_id;

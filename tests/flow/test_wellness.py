@@ -148,7 +148,8 @@ async def test_wellness_is_posted_to_our_own_api_and_imported_from_a_file(make_h
     assert (status, output.strip()) == (0, "66 days read, 66 of them changed something"), complaints
     status, output, _ = await daemon.command("athletes", "wellness", str(athlete_id), "--days", "3")
     assert "1.030" in output
-    status, rows = await daemon.get(f"/athletes/{athlete_id}/wellness?days=70", token)
+    status, answer = await daemon.get(f"/athletes/{athlete_id}/wellness?days=70", token)
+    rows = answer["days"]
     newest, oldest = rows[0], rows[-1]
     assert (status, newest["values"]["resting_hr"], newest["values"]["sleep_seconds"]) == (200, 90, 27_000)
     assert oldest["values"] == {"hrv_rmssd": 50.5}

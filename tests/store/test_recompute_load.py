@@ -271,7 +271,10 @@ async def test_a_preview_says_what_would_change_and_by_how_much_and_stores_nothi
 
     async with bureau.database.rehearsal() as connection:
         await thresholds.set_manual(connection, 1, Kind.FTP, 200, days_ago(9), by="a test", now=bureau.clock.now())
-        found = await recompute_load.preview(connection, bureau.calculator, 1, days_ago(20), TODAY, bureau.choices)
+        found = await recompute_load.preview(
+            connection, bureau.calculator, 1, days_ago(20), bureau.clock.now(), bureau.choices
+        )
+    assert found is not None
 
     assert (found.activities, len(found.changes)) == (21, 10)
     assert [change.local_on for change in found.changes] == [days_ago(ago) for ago in range(9, -1, -1)]

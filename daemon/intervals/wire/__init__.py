@@ -13,6 +13,7 @@ from daemon.intervals.wire.requests import (
     Request,
     athlete,
     authorization,
+    is_sendable,
     wellness,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "athlete",
     "authorization",
     "decipher",
+    "is_sendable",
     "wellness",
 ]

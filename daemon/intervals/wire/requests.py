@@ -20,6 +20,7 @@ T = TypeVar("T")
 CredentialKind: TypeAlias = Literal["api_key", "bearer"]
 
 OWNER: Final = "0"  # whoever the key or token belongs to
+LONGEST_SECRET: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Credential:
 
     kind: CredentialKind
     secret: SecretStr
+
+
+def is_sendable(secret: str) -> bool:
+    """Tell whether a text can be sent as a key: visible ASCII, no longer than a key may be."""
+    return 0 < len(secret) <= LONGEST_SECRET and secret.isascii() and secret.isprintable() and " " not in secret
 
 
 @dataclass(frozen=True, slots=True)

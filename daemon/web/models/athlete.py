@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from daemon.web.endpoints import Model
 
@@ -256,13 +256,82 @@ class Wellness(Model):
 
 
 class SyncAsked(Model):
-    """A look that was asked for; `state` queued: under way, `refused` says why not."""
+    """A look that was asked for and is under way; what it finds is told as news."""
 
     state: Literal["queued"]
     says: str
 
 
-class Since(Model):
-    """How many days back."""
+class ThresholdSet(Model):
+    """A value that counts now from a day on; the loads since then follow."""
 
-    days: int = Field(ge=1, le=3660)
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    kind: str
+    value: float
+    from_on: date = Field(alias="from")
+
+
+class ThresholdWithdrawn(Model):
+    """The first day from which something else counts again."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    kind: str
+    from_on: date = Field(alias="from")
+
+
+class DaysPosted(Model):
+    """How many days were sent, and of how many something changed."""
+
+    days: int
+    changed: int
+
+
+class IntervalsState(Model):
+    """How a key of Intervals.icu stands; the key itself is never shown."""
+
+    state: Literal["not connected", "active", "refused"]
+    kind: Literal["api_key", "bearer"] | None = None
+    intervals_id: str | None = None
+    state_reason: str | None = None
+    state_since: datetime | None = None
+    synced_at: datetime | None = None
+
+
+class RecomputeAsked(Model):
+    """Loads from a day on are computed again, slice by slice behind live work."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    state: Literal["queued"]
+    from_on: date = Field(alias="from")
+
+
+class LoadChange(Model):
+    """What a recompute would make of one load; `utl` is raw × modifier, None where there is none."""
+
+    activity_id: int
+    local_on: date
+    sport_type: str
+    name: str
+    method_before: str
+    method_after: str
+    raw_before: float | None
+    raw_after: float | None
+    utl_before: float | None
+    utl_after: float | None
+
+
+class RecomputePreview(Model):
+    """What a recompute would do, stored nowhere: the sums of all loads that it computes, and fitness today."""
+
+    athlete_id: int
+    from_on: date
+    activities: int
+    changed: int
+    total_before: float
+    total_after: float
+    fitness_before: FitnessDay | None
+    fitness_after: FitnessDay | None
+    changes: list[LoadChange]

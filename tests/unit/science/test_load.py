@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.science.in_force import Threshold, Thresholds
-from daemon.science.load import METHODS, Load, score
+from daemon.science.in_force import UNITS, Threshold, Thresholds
+from daemon.science.load import METHODS, Load, is_estimated, score
 from daemon.science.pace import GradeModel
 from daemon.science.statistics import ActivityFacts, Statistics, summarize
 
@@ -227,3 +227,22 @@ def test_ftp_scales_the_load_by_the_inverse_square(ftp: float, scale: float) -> 
     at_ftp = scored(ride, dataclasses.replace(KNOWN, ftp_watts=manual(ftp)))
     scaled = scored(ride, dataclasses.replace(KNOWN, ftp_watts=manual(ftp * scale)))
     assert raw_load(scaled) == pytest.approx(raw_load(at_ftp) / scale**2)
+
+
+def test_what_rests_on_no_measurement_or_on_a_rule_of_thumb_is_estimated() -> None:
+    def estimated(load: Load, assumed: frozenset[int] = frozenset()) -> bool:
+        kept: Any = orjson.loads(orjson.dumps(load.thresholds))  # as it comes from the database
+        return is_estimated(load.method, kept, assumed)
+
+    assert estimated(scored(activity(None), KNOWN))
+    ride = scored(activity(hour(watts=200)), KNOWN)
+    assert ride.method == "power"
+    assert not estimated(ride)
+    assert estimated(ride, frozenset({7}))
+    by_heart = activity(hour(pulse=150))
+    assert not estimated(scored(by_heart, KNOWN))
+    assert estimated(scored(by_heart, dataclasses.replace(KNOWN, resting_hr_bpm=None)))
+
+
+def test_every_threshold_that_a_load_may_name_has_a_unit() -> None:
+    assert set(UNITS) == {field.name for field in dataclasses.fields(Thresholds)} - {"sex"}
