@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from zoneinfo import ZoneInfo
 
 import structlog
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from daemon import __version__
 from daemon.clock import SystemClock
@@ -58,6 +58,7 @@ from daemon.web.recompute import RecomputePage
 from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
 from daemon.web.sessions import Sessions
+from daemon.web.site import Site
 from daemon.web.sync import SyncPages
 from daemon.web.thresholds import ThresholdPages
 from daemon.web.training import TrainingPages
@@ -92,7 +93,8 @@ async def run(settings: Settings) -> None:
         hints = _start_hints(loops, settings, rooms, worker)
 
         # The door: opened last, closed first.
-        pages = application(_routes(settings, rooms, pulse, worker, inbox, hints))
+        served = site(settings, rooms, pulse, worker, inbox, hints)
+        pages = application(served.routes())
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
         _start_behind_the_door(loops, settings, rooms, session)
 
@@ -188,28 +190,28 @@ def _start_hints(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Wo
     return hints
 
 
-def _routes(
+def site(
     settings: Settings, rooms: Rooms, pulse: Pulse, worker: Worker, inbox: Inbox, hints: IntervalsHints
-) -> list[web.RouteDef]:
+) -> Site:
     """Return all that is answered: Strava's events, monitors, and whoever holds a token."""
     database, clock, strava = rooms.database, rooms.clock, settings.strava
+    client_id, lengths = strava.client_id, window_lengths(settings)
     signing_key = None if strava.signature_mode == "off" else strava.client_secret
     webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-    sessions = Sessions(database, clock)
-    guard = Guard(database, clock, sessions)
     trial = SyncTrial(database, clock, worker.wake)
-    routes = [
-        *webhook.routes(),
-        *HealthPages(pulse).routes(),
-        *QuotaPage(database, strava.client_id, window_lengths(settings), guard).routes(),
-        *BackfillPage(database, strava.client_id, window_lengths(settings), guard).routes(),
-        *SchedulerPages(database, guard, settings.schedule.timezone).routes(),
-        *SyncPages(database, guard, strava.client_id, Policy(settings.sync.policy), clock, trial).routes(),
-        *Doors(guard, sessions).routes(_athletes_data(settings, rooms, worker)),
+    endpoints = [
+        *HealthPages(pulse).endpoints(),
+        *QuotaPage(database, client_id, lengths).endpoints(),
+        *BackfillPage(database, client_id, lengths).endpoints(),
+        *SchedulerPages(database, settings.schedule.timezone).endpoints(),
+        *SyncPages(database, client_id, Policy(settings.sync.policy), clock, trial).endpoints(),
+        *_athletes_data(settings, rooms, worker),
+        *webhook.endpoints(),
     ]
     if settings.intervals.webhook_secret:
-        routes += IntervalsWebhook(hints, settings.intervals.webhook_secret).routes()
-    return routes
+        endpoints += IntervalsWebhook(hints, settings.intervals.webhook_secret).endpoints()
+    sessions = Sessions(database, clock)
+    return Site(Doors(Guard(database, clock, sessions), sessions), endpoints)
 
 
 def _athletes_data(settings: Settings, rooms: Rooms, worker: Worker) -> list[Endpoint]:

@@ -22,6 +22,7 @@ from daemon.jobs.backfill_progress import BackfillProgress
 from daemon.store import backfills
 from daemon.store.database import Database
 from daemon.store.opening import Opened, window_lengths
+from daemon.web.models.backfill import Histories
 
 REFRESH_SECONDS: Final = 1.0
 MOST_BARS: Final = 15  # a terminal's worth; the others are in the sum
@@ -50,7 +51,7 @@ def backfill(
         complain(f"no history was asked for of athlete {athlete_id}: see `domestique athletes list`, backfill.days")
         raise typer.Exit(1)
     if as_json:
-        print_json(found.as_json())
+        print_json(Histories.of(found, found.athletes).model_dump())
     else:
         _print(found)
 

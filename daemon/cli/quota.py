@@ -12,6 +12,7 @@ from daemon.core.quota import MeterUsage
 from daemon.jobs.kinds import CALLS
 from daemon.limiter.report import QuotaReport, read_report
 from daemon.store.opening import Opened, window_lengths
+from daemon.web.models.quota import Quota
 
 
 def quota(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
@@ -24,7 +25,7 @@ def quota(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fals
 
     report = with_database(settings, read)
     if as_json:
-        print_json(report.as_json())
+        print_json(Quota.of(report).model_dump())
         return
     console.print(_meters(report))
     console.print()

@@ -13,7 +13,8 @@ from daemon.core.schedule import TIMERS
 from daemon.store import runs
 from daemon.store.opening import Opened
 from daemon.store.runs import Requested
-from daemon.web.scheduler import job_rows
+from daemon.web.models.scheduler import Run, RunAsked
+from daemon.web.scheduler import scheduled_jobs
 
 commands = typer.Typer(no_args_is_help=True, help="The scheduled jobs.")
 
@@ -28,7 +29,7 @@ def list_jobs(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = 
 
     async def read(opened: Opened) -> list[dict[str, Any]]:
         async with opened.database.connection() as connection:
-            return await job_rows(connection, settings.schedule.timezone)
+            return [job.model_dump() for job in await scheduled_jobs(connection, settings.schedule.timezone)]
 
     rows = with_database(settings, read)
     if as_json:
@@ -63,7 +64,7 @@ def list_runs(
 
     async def read(opened: Opened) -> list[dict[str, Any]]:
         async with opened.database.connection() as connection:
-            return await runs.list_newest(connection, job, most)
+            return [Run(**row).model_dump() for row in await runs.list_newest(connection, job, most)]
 
     rows = with_database(settings_from(config_path), read)
     if as_json:
@@ -99,7 +100,7 @@ def run_now(job: JobArgument, config_path: ConfigOption = DEFAULT_CONFIG, as_jso
 
     requested = with_database(settings_from(config_path), ask)
     if as_json:
-        print_json({"run_id": requested.run_id, "job": job, "due_at": requested.due_at})
+        print_json(RunAsked(run_id=requested.run_id, job=job, due_at=requested.due_at).model_dump())
     else:
         console.print(
             f"run {requested.run_id} of {job} is asked for: a running daemon begins it within two seconds."

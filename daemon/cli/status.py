@@ -20,7 +20,8 @@ from daemon.loops.pulse import Pulse
 from daemon.loops.staleness import FleetStaleness
 from daemon.store import activities, athletes, intervals_credentials, jobs, ledgers
 from daemon.store.opening import Opened, window_lengths
-from daemon.web.health import as_json as check_as_json
+from daemon.web.models.health import Check
+from daemon.web.models.quota import QuotaMeter
 
 MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "failing": "[red]failing[/red]"}
 
@@ -51,8 +52,8 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
         return {
             "status": pulse.health.verdict.value,
             "daemon": await answer_of_daemon(settings),
-            "checks": [check_as_json(check) for check in pulse.health.checks],
-            "quota": report.as_json()["meters"],
+            "checks": [Check.of(check).model_dump() for check in pulse.health.checks],
+            "quota": [QuotaMeter.of(row).model_dump() for row in report.meters],
             "athletes": await athletes.count_by_state(connection),
             "intervals": await intervals_credentials.count_by_state(connection),
             "activities": await activities.count_all(connection),

@@ -14,6 +14,7 @@ from daemon.core.freshness import Policy
 from daemon.jobs.sync_trial import LONGEST_SECONDS, SyncTrial, plan
 from daemon.store import receivers
 from daemon.store.opening import Opened
+from daemon.web.models.sync import SyncPlan, told
 
 
 def sync(
@@ -28,7 +29,7 @@ def sync(
     if report is None:
         complain(f"athlete {athlete_id} is unknown: `domestique athletes list` shows everybody")
     elif as_json:
-        print_json(report)
+        print_json((SyncPlan.model_validate(report) if "occasions" in report else told(report)).model_dump())
     elif "occasions" in report:
         _print_plan(report)
     else:

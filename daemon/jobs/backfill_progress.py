@@ -6,9 +6,8 @@ It refuses to fetch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from daemon.core.quota import Lengths
 from daemon.jobs.kinds import CALLS
@@ -29,18 +28,6 @@ class BackfillProgress:
     def calls_left(self) -> int:
         """Return how many calls these athletes' histories still take."""
         return sum(row.calls_left for row in self.athletes)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values, with the sums."""
-        return {
-            "found": sum(row.found for row in self.athletes),
-            "done": sum(row.done for row in self.athletes),
-            "failed": sum(row.failed for row in self.athletes),
-            "left": sum(row.left for row in self.athletes),
-            "calls_left": self.calls_left,
-            "done_at": self.done_at,
-            "athletes": [asdict(row) | {"calls_left": row.calls_left} for row in self.athletes],
-        }
 
 
 async def read(

@@ -6,9 +6,8 @@ It refuses to take a permit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from daemon.core import quota
 from daemon.core.admission import LANES, Lane
@@ -47,34 +46,6 @@ class QuotaReport:
     lanes: tuple[LaneState, ...]
     forecast: quota.Forecast
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values for JSON, lanes by name."""
-        return {
-            "measured_at": self.measured_at,
-            "limits": "as Strava shows them" if self.limits_learned else "as configured: no answer has come yet",
-            "clock_offset_seconds": [round(bound, 3) for bound in self.offset_seconds],
-            "meters": [{**asdict(row), "left": row.left, "by_lane": _by_name(row.by_lane)} for row in self.meters],
-            "lanes": [
-                {
-                    "lane": state.lane.value,
-                    "used_this_quarter": state.used_this_quarter,
-                    "used_today": state.used_today,
-                    "open": state.shut is None,
-                    "shut_until": state.shut and state.shut.until,
-                    "reason": state.shut and state.shut.reason,
-                    "jobs_waiting": state.jobs_waiting,
-                    "calls_waiting": state.calls_waiting,
-                    "done_at": state.done_at,
-                }
-                for state in self.lanes
-            ],
-            "forecast": {
-                "calls_in_the_last_hour": self.forecast.calls_an_hour,
-                "day_ends_at": self.forecast.day_ends_at,
-                "says": self.outlook(),
-            },
-        }
-
     def outlook(self) -> str:
         """Say when the day's budget ends."""
         pace, ends_at = self.forecast.calls_an_hour, self.forecast.day_ends_at
@@ -83,10 +54,6 @@ class QuotaReport:
         if ends_at <= self.measured_at:
             return "the day's budget is spent"
         return f"at the last hour's pace of {pace:.0f} calls the day's budget ends at {ends_at:%H:%M} UTC"
-
-
-def _by_name(by_lane: tuple[int, ...]) -> dict[str, int]:
-    return {lane.value: count for lane, count in zip(LANES, by_lane, strict=True)}
 
 
 async def read_report(

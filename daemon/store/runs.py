@@ -265,9 +265,11 @@ async def fail_asks(connection: Connection, athlete_id: int, reason: str) -> Non
 # ── for people ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_newest(connection: Connection, job: str | None, most: int) -> list[dict[str, Any]]:
-    """Return the newest runs, of one job or of all, with their figures so far."""
-    return [dict(row) for row in await fetched(_queries.list_newest(connection, job=job, most=most))]
+async def list_newest(
+    connection: Connection, job: str | None, most: int, before: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest runs, of one job or of all, with their figures so far; those older than run `before`."""
+    return [dict(row) for row in await fetched(_queries.list_newest(connection, job=job, most=most, before=before))]
 
 
 async def prune_asks(connection: Connection, before: datetime, most: int) -> int:

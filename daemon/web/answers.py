@@ -10,10 +10,12 @@ import structlog
 from aiohttp import web
 
 from daemon.core.errors import Retryable
+from daemon.web.problems import DATABASE_AWAY, described
 
 log = structlog.get_logger()
 
 LONGEST_NUMBER: Final = 19  # digits of a bigint
+RETRY: Final = {"Retry-After": "5"}
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,7 +55,6 @@ def weathering(handler: Handler) -> Handler:
             return await handler(request)
         except Retryable as error:
             log.warning("request.not_answered", path=request.path, reason=str(error))
-            detail = "it is down or restarting: try again in a few seconds"
-            return problem(503, "the database does not answer", detail, {"Retry-After": "5"})
+            return described(DATABASE_AWAY, "it is down or restarting: try again in a few seconds", RETRY)
 
     return handle

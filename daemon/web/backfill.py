@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
 from aiohttp import web
 
-from daemon.core.events import LARGEST_ID
 from daemon.core.quota import Lengths
 from daemon.jobs import backfill_progress
+from daemon.store.backfills import Progress
 from daemon.store.database import Database
-from daemon.web.admin import Guard
-from daemon.web.answers import answer, problem, weathering, whole_number
+from daemon.web import cursors
+from daemon.web.cursors import Id, Instant
+from daemon.web.endpoints import Endpoint, Who, cached, query_of
+from daemon.web.models.backfill import Histories, HistoryQuery
+from daemon.web.problems import NOT_FOUND, Refused
+
+Place: TypeAlias = tuple[bool, datetime, int]  # as store.backfills.progress orders them
 
 
 class BackfillPage:
     """Progress and when the quota will have carried the rest, read anew at each request."""
 
-    def __init__(self, database: Database, client_id: int, lengths: Lengths, guard: Guard) -> None:
+    def __init__(self, database: Database, client_id: int, lengths: Lengths) -> None:
         self._database = database
         self._client_id = client_id
         self._lengths = lengths
-        self._guard = guard
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return what the server shall route here."""
-        return [web.get("/backfill", self._guard.read(weathering(self.show)))]
+    def endpoints(self) -> list[Endpoint]:
+        """Return what is served here."""
+        return [
+            Endpoint(
+                "GET", "/backfill", self.show, Who.READ, "history",
+                "Say how far everybody's history has come, and when the quota will have carried it.",
+                Histories, query=HistoryQuery, problems=(NOT_FOUND,),
+            )
+        ]  # fmt: skip
 
     async def show(self, request: web.Request) -> web.Response:
         """Answer with the progress; 404 for an athlete whose history was never asked for."""
-        text = request.query.get("athlete_id")
-        athlete_id = whole_number(text, 1, LARGEST_ID) if text is not None else None
-        if text is not None and athlete_id is None:
-            return problem(400, "bad query", "athlete_id is a number: `domestique athletes list` shows them")
+        query = query_of(request, HistoryQuery)
+        after: Place | None = cursors.read(query.cursor, tuple[bool, Instant, Id])
         async with self._database.connection() as connection:
-            found = await backfill_progress.read(connection, self._client_id, self._lengths, athlete_id)
-        if athlete_id is not None and not found.athletes:
-            detail = f"no history was asked for of athlete {athlete_id}: see backfill.days"
-            return problem(404, "no such history", detail)
-        return answer(found.as_json())
+            found = await backfill_progress.read(connection, self._client_id, self._lengths, query.athlete_id)
+        if query.athlete_id is not None and not found.athletes:
+            raise Refused(NOT_FOUND, f"no history was asked for of athlete {query.athlete_id}: see backfill.days")
+        page, following = _page(found.athletes, after, query.limit)
+        return cached(request, Histories.of(found, page, following))
+
+
+def _page(rows: Sequence[Progress], after: Place | None, limit: int) -> tuple[Sequence[Progress], str | None]:
+    """Return the page after a place and the cursor of the next one.
+
+    All rows are at hand, for the sums. Who finishes meanwhile moves back and is told twice, never missed.
+    """
+    rest = [row for row in rows if after is None or _place(row) > after]
+    page = rest[:limit]
+    return page, cursors.written(*_place(page[-1])) if len(rest) > limit else None
+
+
+def _place(row: Progress) -> Place:
+    return row.finished_at is not None, row.started_at, row.athlete_id

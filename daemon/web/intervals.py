@@ -18,6 +18,9 @@ from daemon.core.events import MalformedEvent
 from daemon.core.intervals_events import Hints, parse
 from daemon.loops.intervals_hints import IntervalsHints
 from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.endpoints import Endpoint, Who, modelled
+from daemon.web.models.webhooks import IntervalsHint, Noted, Secret
+from daemon.web.problems import BAD_BODY, BODY_TOO_LARGE, NOT_ALLOWED, NOT_FOUND, NOT_STORED, described
 
 log = structlog.get_logger()
 
@@ -32,9 +35,17 @@ class IntervalsWebhook:
         self._hints = hints
         self._secret = secret
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return what the server shall route here."""
-        return [web.post("/webhook/intervals/{secret}", self.receive)]
+    def endpoints(self) -> list[Endpoint]:
+        """Return what is served here."""
+        return [
+            Endpoint(
+                "POST", "/webhook/intervals/{secret}", self.receive, Who.ANYONE, "webhooks",
+                "Take hints of Intervals.icu about whose wellness may have changed; the answer is the same whoever"
+                " is named.",
+                Noted, body=IntervalsHint, in_path={"secret": Secret},
+                problems=(NOT_FOUND, NOT_ALLOWED, BAD_BODY, BODY_TOO_LARGE, NOT_STORED),
+            )
+        ]  # fmt: skip
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 200 once the hints are noted."""
@@ -46,31 +57,24 @@ class IntervalsWebhook:
                 hints = parse(await read_bounded(request, LARGEST_BODY))
         except (MalformedEvent, ConnectionError) as error:
             log.warning("intervals.malformed", reason=str(error) or "the body broke off")
-            return _refusal(400, f"no events: {error}")
+            return described(BAD_BODY, f"no events: {error}")
         except TooLarge:
             log.warning("intervals.too_large", most=LARGEST_BODY)
-            return _refusal(413, f"more than {LARGEST_BODY} bytes", close=True)
+            return described(BODY_TOO_LARGE, f"more than {LARGEST_BODY} bytes")
         except TimeoutError:
-            return _refusal(503, "not read in time; send it again", close=True)
+            return described(NOT_STORED, "not read in time; send it again")
         return self._take(hints)
 
     def _take(self, hints: Hints) -> web.Response:
         if not self._is_secret(hints.secret):
             log.warning("intervals.wrong_secret", where="body")
-            return _refusal(403, "the secret in the body is wrong")
+            return described(NOT_ALLOWED, "the secret in the body is wrong")
         if not self._hints.take(hints.earliest):
             log.warning("intervals.not_taken")
-            return _refusal(503, "too many hints wait; send it again")
+            return described(NOT_STORED, "too many hints wait; send it again")
         log.info("intervals.hinted", athletes=len(hints.earliest))
-        return web.json_response({"status": "noted"})
+        return modelled(Noted())
 
     def _is_secret(self, given: str) -> bool:
         expected = self._secret.get_secret_value()
         return hmac.compare_digest(given.encode(errors="replace"), expected.encode())
-
-
-def _refusal(status: int, reason: str, *, close: bool = False) -> web.Response:
-    response = web.json_response({"error": reason}, status=status)
-    if close:
-        response.force_close()
-    return response

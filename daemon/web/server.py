@@ -1,4 +1,4 @@
-"""The HTTP server: routes, errors as JSON or as a page.
+"""The HTTP server: routes, errors as problems or as a page.
 
 There is no access log: it would print the webhook's secret path, and the codes of athletes who connect.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -14,21 +16,36 @@ from aiohttp import web
 from daemon.core.errors import Permanent
 from daemon.web.pages.assets import Assets
 from daemon.web.pages.rendering import page, set_up
+from daemon.web.problems import (
+    BAD_REQUEST,
+    BODY_TOO_LARGE,
+    BROKEN,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    described,
+)
 
 log = structlog.get_logger()
 
-SHUTDOWN_SECONDS = 3.0  # Strava is answered within 1.5 s
-LOST = {
+SHUTDOWN_SECONDS: Final = 3.0  # Strava is answered within 1.5 s
+LOST: Final = {
     404: "There is no such page here.",
     405: "This address does not take that.",
     500: "Something broke here; the log says more.",
+}
+LARGEST_BODY: Final = 64 * 1024  # of what is not read in pieces
+# What a handler, or the server itself, may say by status alone.
+PROBLEMS: Final = {
+    404: (NOT_FOUND, "`/openapi.json` lists every address"),
+    405: (METHOD_NOT_ALLOWED, "the header Allow says which methods it takes"),
+    413: (BODY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes at once"),
 }
 
 
 def application(routes: Iterable[web.RouteDef]) -> web.Application:
     """Return the application that serves these routes, and the files that its pages load."""
     assets = Assets()
-    app = web.Application(middlewares=[_plain_errors], client_max_size=64 * 1024)
+    app = web.Application(middlewares=[_plain_errors], client_max_size=LARGEST_BODY)
     set_up(app, assets)
     app.add_routes([*assets.routes(), *routes])
     return app
@@ -48,7 +65,7 @@ async def _plain_errors(
             response.headers.update(_allow(error))
     except Exception:
         log.exception("request.broke", method=request.method)
-        response = _error(request, 500, "internal error; the log says more")
+        response = _error(request, 500, "the log says more")
     if not response.prepared:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Cache-Control", "no-store")
@@ -56,10 +73,13 @@ async def _plain_errors(
 
 
 def _error(request: web.Request, status: int, reason: str) -> web.StreamResponse:
-    """Answer a browser with a page, all others with JSON."""
+    """Answer a browser with a page, all others with a problem."""
     if "text/html" in request.headers.get("Accept", ""):
         return page(request, "lost.html", status, sentence=LOST.get(status, reason))
-    return web.json_response({"error": reason}, status=status)
+    known = PROBLEMS.get(status)
+    if known is not None:
+        return described(*known)
+    return described(BROKEN if status >= 500 else replace(BAD_REQUEST, status=status), reason)
 
 
 def _allow(error: web.HTTPException) -> dict[str, str]:

@@ -22,9 +22,13 @@ from daemon.core.signature import verify
 from daemon.loops.inbox import Inbox
 from daemon.store.events import Arrival
 from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.endpoints import Endpoint, Who, modelled
+from daemon.web.models.webhooks import Challenge, Handshake, Secret, Stored, StravaEvent
+from daemon.web.problems import BAD_BODY, BODY_TOO_LARGE, NOT_ALLOWED, NOT_FOUND, NOT_STORED, Refused, described
 
 log = structlog.get_logger()
 
+TAG: Final = "webhooks"
 LARGEST_BODY: Final = 64 * 1024
 ANSWER_WITHIN_SECONDS: Final = 1.5  # Strava waits 2 s: https://developers.strava.com/docs/webhooks/
 
@@ -46,12 +50,22 @@ class Webhook:
         self._secrets = secrets
         self._clock = clock
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return what the server shall route here."""
+    def endpoints(self) -> list[Endpoint]:
+        """Return what is served here."""
+        path, in_path = "/webhook/{secret}", {"secret": Secret}
         return [
-            web.get("/webhook/{secret}", self.handshake, allow_head=False),
-            web.post("/webhook/{secret}", self.receive),
-        ]
+            Endpoint(
+                "GET", path, self.handshake, Who.ANYONE, TAG,
+                "Echo Strava's challenge while a subscription is made.",
+                Challenge, query=Handshake, in_path=in_path, problems=(NOT_FOUND, NOT_ALLOWED),
+            ),
+            Endpoint(
+                "POST", path, self.receive, Who.ANYONE, TAG,
+                "Take one of Strava's events: 200 once it is durable, 503 has Strava send it again.",
+                Stored, body=StravaEvent, in_path=in_path,
+                problems=(NOT_FOUND, BAD_BODY, BODY_TOO_LARGE, NOT_STORED),
+            ),
+        ]  # fmt: skip
 
     async def handshake(self, request: web.Request) -> web.Response:
         """Echo the challenge while the subscription is being created."""
@@ -60,9 +74,9 @@ class Webhook:
         token = request.query.get("hub.verify_token", "")
         if request.query.get("hub.mode") != "subscribe" or not _same(token, self._secrets.verify_token):
             log.warning("webhook.handshake_refused")
-            return _refusal(403, "hub.mode or hub.verify_token is wrong")
+            raise Refused(NOT_ALLOWED, "hub.mode or hub.verify_token is wrong")
         log.info("webhook.handshake_answered")
-        return web.json_response({"hub.challenge": challenge})
+        return modelled(Challenge.model_validate({"hub.challenge": challenge}))
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 200 once the event is durable; 503 makes Strava try again."""
@@ -76,19 +90,19 @@ class Webhook:
                 is_new = await self._inbox.accept(arrival)
         except MalformedEvent as error:
             log.warning("webhook.malformed", reason=str(error))
-            return _refusal(400, f"not an event: {error}")
+            return described(BAD_BODY, f"not an event: {error}")
         except ConnectionError:
             log.warning("webhook.broken_off")
-            return _refusal(400, "the body broke off")
+            return described(BAD_BODY, "the body broke off")
         except TooLarge:
             log.warning("webhook.too_large", most=LARGEST_BODY)
-            return _refusal(413, f"more than {LARGEST_BODY} bytes", close=True)
+            return described(BODY_TOO_LARGE, f"more than {LARGEST_BODY} bytes")
         except TimeoutError:
             log.warning("webhook.too_slow", seconds=ANSWER_WITHIN_SECONDS)
-            return _refusal(503, "not stored in time; send it again", close=True)
+            return described(NOT_STORED, "not stored in time; send it again")
         except Retryable as error:
             log.warning("webhook.refused", reason=str(error))
-            return _refusal(503, "not stored; send it again")
+            return described(NOT_STORED, "not stored; send it again")
         log.info(
             "webhook.stored" if is_new else "webhook.repeated",
             object_type=event.object_type,
@@ -97,7 +111,7 @@ class Webhook:
             athlete_id=event.owner_id,
             signature=arrival.signature,
         )
-        return web.json_response({"status": "stored"})
+        return modelled(Stored())
 
     def _check_path(self, request: web.Request) -> None:
         if not _same(request.match_info["secret"], self._secrets.path):
@@ -113,10 +127,3 @@ class Webhook:
 
 def _same(given: str, expected: SecretStr) -> bool:
     return hmac.compare_digest(given.encode(errors="replace"), expected.get_secret_value().encode())
-
-
-def _refusal(status: int, reason: str, *, close: bool = False) -> web.Response:
-    response = web.json_response({"error": reason}, status=status)
-    if close:
-        response.force_close()
-    return response

@@ -186,7 +186,7 @@ UPDATE scheduler_runs SET state = 'waiting', token = NULL, lease_until = NULL,
     error = :error, attempts = attempts - CASE WHEN :give_back::boolean THEN 1 ELSE 0 END
 WHERE run_id = :run_id AND token = :token RETURNING run_id;
 
--- name: list_newest(job, most)
+-- name: list_newest(job, most, before)
 -- Figures of a run that goes on are summed as they stand.
 SELECT r.run_id, r.job, r.trigger, r.state, r.due_at, r.started_at, r.finished_at, r.considered, r.skipped,
     coalesce(f.open, 0) AS open, coalesce(f.synced, r.synced) AS synced, coalesce(f.failed, r.failed) AS failed,
@@ -194,7 +194,9 @@ SELECT r.run_id, r.job, r.trigger, r.state, r.due_at, r.started_at, r.finished_a
     coalesce(f.edited, r.edited) AS edited, coalesce(f.deleted, r.deleted) AS deleted,
     coalesce(f.missed_webhooks, r.missed_webhooks) AS missed_webhooks, r.result, r.error
 FROM (
-    SELECT * FROM scheduler_runs WHERE :job::text IS NULL OR job = :job ORDER BY run_id DESC LIMIT :most::integer
+    SELECT * FROM scheduler_runs
+    WHERE (:job::text IS NULL OR job = :job) AND (:before::bigint IS NULL OR run_id < :before)
+    ORDER BY run_id DESC LIMIT :most::integer
 ) r LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE k.settled_at IS NULL)::integer AS open,
         count(*) FILTER (WHERE k.outcome IN ('synced', 'shared'))::integer AS synced,

@@ -15,4 +15,4 @@ async def test_a_wrong_address_is_a_page_that_leads_back(make_house: MakeHouse, 
         assert await seen.serious_issues() == []
         assert await seen.overflow() == 0
     status, body = await daemon.get("/nowhere")
-    assert (status, body) == (404, {"error": "not found"})
+    assert (status, body["type"]) == (404, "/problems/not-found")

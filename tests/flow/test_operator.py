@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.web.endpoints import Model
+from daemon.web.models.backfill import Histories
+from daemon.web.models.quota import Quota
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import WEBHOOK_SECRET, eventually, free_port
 from tests.support.forked import ROOT
@@ -48,10 +51,13 @@ async def test_every_command_works_without_a_daemon_and_beside_one(make_house: M
         assert status == (1 if command[0] == "status" else 0), (command, complaints)  # no daemon: status says so
         json.loads(output)
     await daemon.start()
+    same_over_http: dict[str, type[Model]] = {"quota": Quota, "backfill": Histories}
     for command in commands:
         status, output, complaints = await daemon.command(*command)
         assert status == 0, (command, complaints)
         json.loads(output)
+        if command[0] in same_over_http:
+            same_over_http[command[0]].model_validate_json(output)
     report = json.loads((await daemon.command("status", "--json"))[1])
     assert report["daemon"]["running"] is True
     assert report["athletes"] == {"active": 3}

@@ -15,12 +15,9 @@ from daemon.core.freshness import WHOLE_HISTORY
 from daemon.core.quota import Lengths
 from daemon.jobs import backfill, sync_athlete, walk_history
 from daemon.store import backfills, sync_states
-from daemon.store.backfills import Progress
-from daemon.web.admin import Guard
+from daemon.store.backfills import END_OF_A_LIST, Progress
 from daemon.web.backfill import BackfillPage
-from daemon.web.server import application
-from daemon.web.sessions import Sessions
-from tests.support.admin import bearer, make_tokens
+from tests.support.admin import bearer, make_tokens, opened
 from tests.support.workshop import Workshop
 
 DAY = 24 * 3600
@@ -421,13 +418,8 @@ async def test_progress_is_told_over_http_to_whoever_may_read(shop: Workshop) ->
     for _ in range(3):  # both pages, and the newest activity
         await shop.step()
     await make_tokens(database)
-    page = BackfillPage(
-        database,
-        shop.sandbox.client_id,
-        Lengths(),
-        Guard(database, shop.rooms.clock, Sessions(database, shop.rooms.clock)),
-    )
-    async with TestClient(TestServer(application(page.routes()))) as client:
+    page = BackfillPage(database, shop.sandbox.client_id, Lengths())
+    async with TestClient(TestServer(opened(database, shop.rooms.clock, page.endpoints()))) as client:
 
         async def ask(query: str, scope: Scope | None = Scope.READ) -> tuple[int, Any]:
             async with client.get(f"/backfill{query}", headers=bearer(scope)) as response:
@@ -442,3 +434,25 @@ async def test_progress_is_told_over_http_to_whoever_may_read(shop: Workshop) ->
         assert (await ask("?athlete_id=999"))[0] == 404
         assert (await ask("?athlete_id=1e9"))[0] == 400
         assert (await ask(f"?athlete_id={'9' * 30}"))[0] == 400
+
+
+async def test_progress_is_told_in_pages_the_unfinished_first_and_the_sums_are_everybodys(shop: Workshop) -> None:
+    database, calm = shop.rooms.database, [shop.stranger() for _ in range(3)]
+    for athlete_id in calm:
+        await shop.admit(athlete_id, backfill_days=YEAR)
+    await shop.value("UPDATE backfills SET state = 'finished', finished_at = now() WHERE athlete_id = $1", calm[0])
+    await make_tokens(database)
+    page = BackfillPage(database, shop.sandbox.client_id, Lengths())
+    async with TestClient(TestServer(opened(database, shop.rooms.clock, page.endpoints()))) as client:
+        told: list[int] = []
+        query: str | None = "limit=2"
+        while query is not None:
+            async with client.get(f"/backfill?{query}", headers=bearer(Scope.READ)) as response:
+                found = await response.json()
+            told += [row["athlete_id"] for row in found["athletes"]]
+            assert found["calls_left"] == 2 * END_OF_A_LIST
+            query = f"limit=2&cursor={found['next']}" if found["next"] is not None else None
+        assert told == [calm[1], calm[2], calm[0]]
+        for cursor in ("x", "MQ", "VHJ1ZQp4CjE"):  # no cursor, of another list, and with a time that is none
+            async with client.get(f"/backfill?cursor={cursor}", headers=bearer(Scope.READ)) as response:
+                assert (response.status, (await response.json())["type"]) == (400, "/problems/bad-query")

@@ -22,7 +22,8 @@ from daemon.loops.intervals_hints import IntervalsHints
 from daemon.store import intervals_credentials
 from daemon.store.database import Connection, Database
 from daemon.web.intervals import LARGEST_BODY, IntervalsWebhook
-from daemon.web.server import application, serving
+from daemon.web.server import serving
+from tests.support.admin import opened
 from tests.support.clocks import SetClock
 from tests.support.queue import add_athletes
 from tests.support.relay import Relay
@@ -72,8 +73,8 @@ async def housed(database: Database, connection: Connection, budget: Budget) -> 
     house = House(clock, connection, queued)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(house.session)
-        routes = IntervalsWebhook(hints, SecretStr(SECRET)).routes()
-        house.address = await stack.enter_async_context(serving(application(routes), "127.0.0.1", 0))
+        app = opened(database, clock, IntervalsWebhook(hints, SecretStr(SECRET)).endpoints())
+        house.address = await stack.enter_async_context(serving(app, "127.0.0.1", 0))
         task = asyncio.create_task(hints.run())
         try:
             yield house

@@ -15,11 +15,9 @@ from daemon.core.bearer import Scope
 from daemon.core.schedule import TIMERS
 from daemon.store import runs
 from daemon.store.database import Connection, Database
-from daemon.web.admin import Guard
 from daemon.web.scheduler import SchedulerPages
-from daemon.web.server import application, serving
-from daemon.web.sessions import Sessions
-from tests.support.admin import bearer, make_tokens
+from daemon.web.server import serving
+from tests.support.admin import bearer, make_tokens, opened
 from tests.support.schedule import ask, connect_athletes, decide, held_run, plan_timer
 
 
@@ -44,11 +42,9 @@ class Caller:
 @pytest_asyncio.fixture
 async def caller(database: Database) -> AsyncIterator[Caller]:
     await make_tokens(database)
-    pages = SchedulerPages(
-        database, Guard(database, SystemClock(), Sessions(database, SystemClock())), "Europe/Zurich"
-    )
+    app = opened(database, SystemClock(), SchedulerPages(database, "Europe/Zurich").endpoints())
     async with (
-        serving(application(pages.routes()), "127.0.0.1", 0) as address,
+        serving(app, "127.0.0.1", 0) as address,
         aiohttp.ClientSession() as session,
     ):
         yield Caller(address, session)
@@ -87,6 +83,7 @@ async def test_a_run_by_hand_is_accepted_once_and_then_refused_until_it_has_ende
 
     status, refusal = await caller.post("/scheduler/run/daily_sync")
     assert (status, refusal["run_id"]) == (409, accepted["run_id"])
+    assert refusal["type"] == "/problems/already-running"
     assert "already running" in refusal["detail"]
 
     run = await runs.take_waiting(connection, ["daily_sync"], 60)
@@ -99,15 +96,19 @@ async def test_a_run_by_hand_is_accepted_once_and_then_refused_until_it_has_ende
 
 
 async def test_what_is_no_job_or_no_number_is_refused_with_what_would_be(caller: Caller) -> None:
-    for status, answer in (
-        await caller.post("/scheduler/run/yearly_review"),
-        await caller.get("/scheduler/runs?job=yearly_review"),
+    status, answer = await caller.post("/scheduler/run/yearly_review")
+    assert (status, answer["type"]) == (404, "/problems/unknown-job")
+    assert "daily_sync" in answer["detail"]
+    for query, words in (
+        ("job=yearly_review", "job: the jobs are ingestion_tick"),
+        *((f"limit={limit}", "limit: ") for limit in ("0", "1001", "-1", "x", "", "9" * 30, "²")),
+        *((f"cursor={cursor}", "cursor: leave it out") for cursor in ("x", "é", "AAAA", "MTIKMw", "MA", "a" * 9)),
+        ("limit=1&limit=2", "limit: given more than once"),
+        ("most=1", "most: is not a parameter of this address"),
     ):
-        assert status == 404
-        assert "daily_sync" in answer["detail"]
-    for most in ("0", "1001", "-1", "x", "", "9" * 30, "²"):
-        status, answer = await caller.get(f"/scheduler/runs?most={most}")
-        assert (status, answer["detail"]) == (400, "`most` is a number from 1 to 1000")
+        status, answer = await caller.get(f"/scheduler/runs?{query}")
+        assert (status, answer["type"]) == (400, "/problems/bad-query"), query
+        assert answer["detail"].startswith(words), query
 
 
 async def test_the_jobs_are_listed_with_their_next_due_time_and_how_their_last_run_went(
@@ -138,9 +139,27 @@ async def test_runs_are_listed_newest_first_with_their_figures_of_one_job_or_of_
     await decide(connection, quick, ask(1))
 
     _, every = await caller.get("/scheduler/runs")
-    _, newest = await caller.get("/scheduler/runs?most=1")
+    _, newest = await caller.get("/scheduler/runs?limit=1")
     _, of_daily = await caller.get("/scheduler/runs?job=daily_sync")
 
     assert [row["run_id"] for row in every["runs"]] == [quick.run_id, daily.run_id]
     assert [(row["run_id"], row["open"]) for row in newest["runs"]] == [(quick.run_id, 1)]
     assert [row["run_id"] for row in of_daily["runs"]] == [daily.run_id]
+
+
+async def test_pages_of_runs_are_the_whole_list_whatever_begins_meanwhile(
+    caller: Caller, connection: Connection
+) -> None:
+    made = [(await held_run(connection, job)).run_id for job in TIMERS]
+    listed: list[int] = []
+    page: Any = {}
+    path = "/scheduler/runs?limit=3"
+    for begun in range(3):
+        _, page = await caller.get(path)
+        assert len(page["runs"]) == (3, 3, 1)[begun]
+        listed += [row["run_id"] for row in page["runs"]]
+        await connection.execute("UPDATE scheduler_runs SET run_id = DEFAULT WHERE run_id = $1", max(made) + begun)
+        path = f"/scheduler/runs?limit=3&cursor={page['next']}"
+
+    assert listed == sorted(made, reverse=True)
+    assert page["next"] is None

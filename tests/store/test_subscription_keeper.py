@@ -27,6 +27,7 @@ from daemon.strava.client import open_session
 from daemon.strava.wire import SubscriptionExists
 from daemon.web.server import application, serving
 from daemon.web.webhook import Secrets, Webhook
+from tests.support.admin import opened
 from tests.support.daemon import eventually
 from tests.support.sandbox import Sandbox, running_sandbox
 
@@ -58,13 +59,11 @@ async def receiver(database: Database) -> AsyncIterator[str]:
     webhook = Webhook(
         Inbox(database, lambda: None), Secrets(SecretStr(SECRET), SecretStr(VERIFY), None), SystemClock()
     )
-    routes = [
-        *webhook.routes(),
-        web.get("/stranger/webhook/{secret}", stranger),
-        web.get("/closed/webhook/{secret}", forbidding),
-        web.get("/confused/webhook/{secret}", confused),
-    ]
-    async with serving(application(routes), "127.0.0.1", 0) as address:
+    app = opened(database, SystemClock(), webhook.endpoints())
+    app.router.add_get("/stranger/webhook/{secret}", stranger)
+    app.router.add_get("/closed/webhook/{secret}", forbidding)
+    app.router.add_get("/confused/webhook/{secret}", confused)
+    async with serving(app, "127.0.0.1", 0) as address:
         yield address
 
 

@@ -21,11 +21,8 @@ from daemon.jobs.kinds import KINDS
 from daemon.jobs.sync_trial import SyncTrial, plan
 from daemon.loops.worker import Work, Worker
 from daemon.web import sync as sync_pages
-from daemon.web.admin import Guard
-from daemon.web.server import application
-from daemon.web.sessions import Sessions
 from daemon.web.sync import SyncPages
-from tests.support.admin import bearer, make_tokens
+from tests.support.admin import bearer, make_tokens, opened
 from tests.support.workshop import Workshop
 
 NOBODY_VOUCHES = Proof(None, None, None)
@@ -57,10 +54,10 @@ async def served(
     shop: Workshop, worker: Worker | None = None
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     await make_tokens(shop.rooms.database)
-    guard = Guard(shop.rooms.database, shop.rooms.clock, Sessions(shop.rooms.database, shop.rooms.clock))
     trial = SyncTrial(shop.rooms.database, shop.rooms.clock, worker.wake if worker is not None else lambda: None)
-    pages = SyncPages(shop.rooms.database, guard, CLIENT_ID, Policy(), shop.rooms.clock, trial)
-    async with TestClient(TestServer(application(pages.routes()))) as client:
+    pages = SyncPages(shop.rooms.database, CLIENT_ID, Policy(), shop.rooms.clock, trial)
+    app = opened(shop.rooms.database, shop.rooms.clock, pages.endpoints())
+    async with TestClient(TestServer(app)) as client:
         async with client.post("/sync/test/1?dry_run=1", headers=bearer(Scope.READ)) as refused:
             assert refused.status == 403
         yield client

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from daemon import __version__
 from daemon.web.pages.assets import Assets
+from daemon.web.pages.prose import pieces
 
 # Only what we serve ourselves; `form-action` leaves out Strava, to which a link leads and no form.
 CONTENT_SECURITY_POLICY: Final = (
@@ -38,7 +39,9 @@ def set_up(app: web.Application, assets: Assets) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    aiohttp_jinja2.get_env(app).globals.update(asset=assets.address, version=__version__)
+    environment = aiohttp_jinja2.get_env(app)
+    environment.globals.update(asset=assets.address, version=__version__)
+    environment.filters["pieces"] = pieces
 
 
 def page(request: web.Request, template: str, status: int = 200, **context: Any) -> web.Response:
