@@ -93,7 +93,7 @@ async def claims(database: Database) -> float:
         nonlocal left
         while left > 0:
             async with database.connection() as connection:
-                claimed = await jobs.claim_due(connection, LANES, LANES, 30, 8)
+                claimed = await jobs.claim_due(connection, ("bench",), LANES, LANES, 30, 8)
                 for job in claimed:
                     await jobs.complete(connection, job, "done")
                 left -= len(claimed)

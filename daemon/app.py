@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -19,15 +20,18 @@ from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
 from daemon.core.freshness import Policy
+from daemon.courier.client import Courier
+from daemon.front import Running, site
 from daemon.intervals.client import IntervalsClient
 from daemon.jobs import backfill, renew_statistics
-from daemon.jobs.kinds import KINDS
+from daemon.jobs.kinds import KINDS, OUTGOING
 from daemon.jobs.rooms import Rooms
-from daemon.jobs.sync_trial import SyncTrial
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
+from daemon.loops.dispatch import Dispatch
 from daemon.loops.inbox import Budget, Folding, Inbox
 from daemon.loops.intervals_hints import IntervalsHints
+from daemon.loops.news import Feed, announced
 from daemon.loops.occasions import Means
 from daemon.loops.pulse import Pulse
 from daemon.loops.receiver import Receiver
@@ -44,28 +48,11 @@ from daemon.strava.client import OAuthClient, StravaClient, open_session
 from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
-from daemon.web.admin import Guard
-from daemon.web.backfill import BackfillPage
-from daemon.web.curves import CurvePages
-from daemon.web.doors import Doors
-from daemon.web.endpoints import Endpoint
-from daemon.web.health import HealthPages
-from daemon.web.intervals import IntervalsWebhook
-from daemon.web.intervals_keys import IntervalsKeys
-from daemon.web.profile import ProfilePage, StravaApp
-from daemon.web.quota import QuotaPage
-from daemon.web.recompute import RecomputePage
-from daemon.web.scheduler import SchedulerPages
 from daemon.web.server import application, serving
-from daemon.web.sessions import Sessions
-from daemon.web.site import Site
-from daemon.web.sync import SyncPages
-from daemon.web.thresholds import ThresholdPages
-from daemon.web.training import TrainingPages
-from daemon.web.webhook import Secrets, Webhook
-from daemon.web.wellness import WellnessPages
 
 log = structlog.get_logger()
+
+COURIERS: Final = 8  # deliveries at once; they wait for others' servers, and for nothing of ours
 
 
 async def run(settings: Settings) -> None:
@@ -80,21 +67,24 @@ async def run(settings: Settings) -> None:
         # What jobs work with.
         session = await house.enter_async_context(open_session(settings.strava.timeout_seconds))
         calculator = await house.enter_async_context(Calculator())
-        rooms = _rooms(settings, opened.database, session, calculator)
+        courier = await house.enter_async_context(Courier(allow_private=settings.notifications.allow_private))
+        rooms = _rooms(settings, opened.database, session, calculator, courier)
 
         # The loops, from the last that an event passes to the first: stopping drains them in its direction.
         loops = await house.enter_async_context(Supervisor())
         if opened.server is not None:  # one that a command started is taken over when the command ends
             loops.start("embedded PostgreSQL", opened.server.watch())
         pulse = await _start_pulse(loops, settings, rooms)
-        worker = _start_worker(loops, settings, rooms)
+        feed = Feed(rooms.database)
+        dispatch = _start_news(loops, settings, rooms, feed)
+        worker = _start_worker(loops, settings, rooms, feed, dispatch)
         await _start_timers(loops, settings, rooms, worker)
         inbox = _start_inbox(loops, settings, rooms, worker)
         hints = _start_hints(loops, settings, rooms, worker)
 
         # The door: opened last, closed first.
-        served = site(settings, rooms, pulse, worker, inbox, hints)
-        pages = application(served.routes())
+        pages = application(site(settings, rooms, Running(pulse, worker, inbox, hints, feed)).routes())
+        pages.on_shutdown.append(feed.end)  # open streams would be waited for
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
         _start_behind_the_door(loops, settings, rooms, session)
 
@@ -108,7 +98,9 @@ async def run(settings: Settings) -> None:
     log.info("daemon.stopped")
 
 
-def _rooms(settings: Settings, database: Database, session: ClientSession, calculator: Calculator) -> Rooms:
+def _rooms(
+    settings: Settings, database: Database, session: ClientSession, calculator: Calculator, courier: Courier
+) -> Rooms:
     """Furnish the adapters: Strava behind the gate, tokens in the vault."""
     strava, clock = settings.strava, SystemClock()
     oauth = OAuthClient(session, strava.oauth_url, AppCredentials(strava.client_id, strava.client_secret))
@@ -125,6 +117,7 @@ def _rooms(settings: Settings, database: Database, session: ClientSession, calcu
         choices=settings.science.choices(),
         cipher=cipher,
         intervals=IntervalsClient(session, intervals.api_url, intervals.requests_per_second, clock),
+        courier=courier,
     )
 
 
@@ -139,10 +132,28 @@ async def _start_pulse(loops: Supervisor, settings: Settings, rooms: Rooms) -> P
     return pulse
 
 
-def _start_worker(loops: Supervisor, settings: Settings, rooms: Rooms) -> Worker:
+def _start_news(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed) -> Dispatch:
+    """Tell what is new: open pages, and whoever is sent webhooks."""
+    # What is cut off is sent again, under the same id: a stop need not wait for a receiver that hangs.
+    work = Work(COURIERS, settings.jobs.lease_seconds, settings.jobs.max_attempts, drain_seconds=0.5)
+    couriers = Worker(rooms, OUTGOING, work)
+    dispatch = Dispatch(rooms.database, rooms.clock, couriers.wake)
+    loops.start("leases of couriers", couriers.renew_leases())  # as with the worker's
+    loops.start("couriers", couriers.run())
+    loops.start("dispatch", dispatch.run())
+    loops.start("news", feed.run())
+    return dispatch
+
+
+def _start_worker(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed, dispatch: Dispatch) -> Worker:
     """Work off the queue."""
+
+    def tell() -> None:
+        feed.wake()
+        dispatch.wake()
+
     work = Work(settings.jobs.workers, settings.jobs.lease_seconds, settings.jobs.max_attempts)
-    worker = Worker(rooms, KINDS, work)
+    worker = Worker(rooms, announced(KINDS, tell), work)
     loops.start("leases", worker.renew_leases())  # before the worker: leases are needed until it has drained
     loops.start("worker", worker.run())
     return worker
@@ -188,45 +199,6 @@ def _start_hints(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Wo
     hints = IntervalsHints(rooms.database, budget, rooms.clock, worker.wake)
     loops.start("hints", hints.run())
     return hints
-
-
-def site(
-    settings: Settings, rooms: Rooms, pulse: Pulse, worker: Worker, inbox: Inbox, hints: IntervalsHints
-) -> Site:
-    """Return all that is answered: Strava's events, monitors, and whoever holds a token."""
-    database, clock, strava = rooms.database, rooms.clock, settings.strava
-    client_id, lengths = strava.client_id, window_lengths(settings)
-    signing_key = None if strava.signature_mode == "off" else strava.client_secret
-    webhook = Webhook(inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-    trial = SyncTrial(database, clock, worker.wake)
-    endpoints = [
-        *HealthPages(pulse).endpoints(),
-        *QuotaPage(database, client_id, lengths).endpoints(),
-        *BackfillPage(database, client_id, lengths).endpoints(),
-        *SchedulerPages(database, settings.schedule.timezone).endpoints(),
-        *SyncPages(database, client_id, Policy(settings.sync.policy), clock, trial).endpoints(),
-        *_athletes_data(settings, rooms, worker),
-        *webhook.endpoints(),
-    ]
-    if settings.intervals.webhook_secret:
-        endpoints += IntervalsWebhook(hints, settings.intervals.webhook_secret).endpoints()
-    sessions = Sessions(database, clock)
-    return Site(Doors(Guard(database, clock, sessions), sessions), endpoints)
-
-
-def _athletes_data(settings: Settings, rooms: Rooms, worker: Worker) -> list[Endpoint]:
-    """Return what is told about one athlete, to himself and to operators."""
-    database, clock, calculator, choices = rooms.database, rooms.clock, rooms.calculator, rooms.choices
-    app = StravaApp(settings.strava.client_id, window_lengths(settings), Policy(settings.sync.policy))
-    return [
-        *ProfilePage(database, clock, app, worker.wake).endpoints(),
-        *TrainingPages(database, clock, choices.basis).endpoints(),
-        *CurvePages(database, clock, calculator, choices.grade_model).endpoints(),
-        *ThresholdPages(database, clock, worker.wake).endpoints(),
-        *WellnessPages(database, clock, choices.weights, worker.wake).endpoints(),
-        *IntervalsKeys(database, clock, rooms.cipher, worker.wake).endpoints(),
-        *RecomputePage(database, clock, calculator, choices, worker.wake).endpoints(),
-    ]
 
 
 def _start_behind_the_door(loops: Supervisor, settings: Settings, rooms: Rooms, session: ClientSession) -> None:

@@ -14,11 +14,12 @@ from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_
 from daemon.cli.lazily import lazily
 from daemon.cli.output import complain, console, print_json, print_table
 from daemon.clock import SystemClock
+from daemon.core.news import Topic
 from daemon.jobs import backfill, recompute_load
 from daemon.science.evidence import Kind
 from daemon.science.thresholds import FROM_THE_BEGINNING
 from daemon.science.validation import ACCEPTED
-from daemon.store import athletes, jobs, thresholds
+from daemon.store import athletes, jobs, outbox, thresholds
 from daemon.store.database import Connection
 from daemon.store.opening import Opened
 from daemon.vault.cipher import Cipher
@@ -189,4 +190,5 @@ async def admit_newcomer(connection: Connection, cipher: Cipher, newcomer: Newco
         reason, now = f"{', '.join(moved)} imported", SystemClock().now()
         await jobs.enqueue(connection, [recompute_load.new(newcomer.athlete_id, FROM_THE_BEGINNING, reason, now)])
     await backfill.begin(connection, newcomer.athlete_id, backfill_days, SystemClock().now())
+    await outbox.write(connection, Topic.ATHLETE_CONNECTED, newcomer.athlete_id, {"is_new": is_new})
     return is_new

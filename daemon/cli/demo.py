@@ -27,6 +27,7 @@ from daemon.cli.ports import free_port
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError, Permanent
+from daemon.core.news import Topic
 from daemon.science.power import FourthPowers
 from daemon.science.statistics import Statistics
 from daemon.store import activities, outbox
@@ -236,9 +237,9 @@ async def _import(database: Database, settings: Settings, sandbox: Sandbox) -> i
 async def _follow(database: Database, stop: asyncio.Event) -> None:
     """Print each piece of news as it comes, until `stop`."""
     async for news in _news(database, stop):
-        if news.topic == "activity.processed":
+        if news.topic == Topic.ACTIVITY_PROCESSED:
             _print_line(news)
-        elif news.topic == "activity.deleted":
+        elif news.topic == Topic.ACTIVITY_DELETED:
             console.print(f"[dim]{news.written_at:%H:%M:%S}  {news.body['activity_id']} was deleted[/dim]")
 
 

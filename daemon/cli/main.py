@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "recompute": "recompute:recompute",
     "jobs": "jobs:commands",
     "subscription": "subscription:commands",
+    "notifications": "notifications:commands",
     "tokens": "tokens:commands",
     "config": "setup:config_commands",
     "keys": "setup:key_commands",

@@ -212,6 +212,12 @@ class Intervals(Section):
     requests_per_second: Number = Field(5.0, gt=0, le=9)
 
 
+class Notifications(Section):
+    """Outgoing webhooks."""
+
+    allow_private: bool = False
+
+
 class Jobs(Section):
     """The queue's workers."""
 
@@ -293,6 +299,7 @@ class Settings(BaseSettings):
     vault: Vault
     webhook: Webhook
     intervals: Intervals
+    notifications: Notifications
     jobs: Jobs
     science: Science
     schedule: Schedule

@@ -19,6 +19,7 @@ import structlog
 from daemon.core.admission import Admission, Lane
 from daemon.core.errors import NotFound
 from daemon.core.look import relook_at
+from daemon.core.news import Topic
 from daemon.jobs import load_results
 from daemon.jobs.rooms import Rooms
 from daemon.science.load import Load
@@ -161,7 +162,7 @@ async def store(
     await jobs.enqueue(connection, result.follow)
     if changed:
         news = _news(columns, state, load, is_new=is_news, found_by=found_by)
-        await outbox.write(connection, "activity.processed", athlete_id, news)
+        await outbox.write(connection, Topic.ACTIVITY_PROCESSED, athlete_id, news)
     return Stored(before is None, changed, state, load)
 
 

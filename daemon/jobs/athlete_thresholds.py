@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.core.admission import Lane
 from daemon.core.errors import Permanent
+from daemon.core.news import Topic
 from daemon.jobs import local_days, recompute_load
 from daemon.science.evidence import Kind
 from daemon.science.lineage import MANUAL, entries_on
@@ -126,8 +127,8 @@ async def _follow(
 ) -> None:
     job = recompute_load.new(athlete_id, from_on, f"{kind} {what}", now, Lane.INTERACTIVE)
     await jobs.enqueue(connection, [job])
-    news = {"kind": kind.value, "from_on": from_on, "what": what}
-    await outbox.write(connection, "thresholds.changed", athlete_id, news)
+    news = {"kinds": [kind.value], "from_on": from_on, "reason": what}
+    await outbox.write(connection, Topic.THRESHOLDS_CHANGED, athlete_id, news)
 
 
 async def _athlete(connection: Connection, athlete_id: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from daemon.compute.calculator import Looked
 from daemon.compute.works import Look, Sent
 from daemon.core.admission import Lane
 from daemon.core.errors import Retryable
+from daemon.core.news import Topic
 from daemon.jobs import local_days, recompute_load
 from daemon.jobs.rooms import Rooms
 from daemon.science.critical import WINDOW_DAYS
@@ -100,7 +101,13 @@ async def run(job: Job, rooms: Rooms) -> None:
             reason = f"{', '.join(row.kind for row in moved)} moved"
             await jobs.enqueue(connection, [recompute_load.new(athlete_id, from_on, reason, now)])
         if written:
-            await outbox.write(connection, "thresholds.changed", athlete_id, {"rows": written})
+            news = {
+                "kinds": sorted({row["kind"] for row in written}),
+                "from_on": min(row["effective_on"] for row in written),
+                "reason": f"were fitted ({occasion})",
+                "rows": written,
+            }
+            await outbox.write(connection, Topic.THRESHOLDS_CHANGED, athlete_id, news)
         await jobs.complete(connection, job, f"{occasion}: {len(written)} written, {len(looked.kept)} kept")
     log.info("thresholds.looked_at", occasion=occasion.value, written=written, kept=len(looked.kept))
     log.debug("thresholds.kept", occasion=occasion.value, why=looked.kept)

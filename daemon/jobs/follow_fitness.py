@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from daemon.core.admission import Lane
+from daemon.core.news import Topic
 from daemon.jobs import local_days
 from daemon.jobs.rooms import Rooms
 from daemon.science.fitness import Basis, Fitness, follow
@@ -54,7 +55,7 @@ async def run(job: Job, rooms: Rooms) -> None:
             newest = days[-1]
             await outbox.write(
                 connection,
-                "fitness.followed",
+                Topic.FITNESS_CHANGED,
                 athlete_id,
                 {"from_on": days[0].on, "on": newest.on, "ctl": newest.ctl, "atl": newest.atl, "tsb": newest.tsb},
             )

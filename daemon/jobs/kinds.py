@@ -7,6 +7,7 @@ from typing import Final
 
 from daemon.jobs import (
     backfill,
+    deliver,
     erase_athlete,
     fit_thresholds,
     follow_fitness,
@@ -41,6 +42,9 @@ KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
         renew_statistics,
     )
 }
+
+# Kinds that wait for strangers' servers: couriers of their own claim them, so that nothing else waits behind them.
+OUTGOING: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {deliver.KIND: deliver.run}
 
 # How many calls a job takes at most; for estimates, never for permits. What is not named takes one.
 CALLS: Final[Mapping[str, int]] = {look_at_activity.KIND: 2}

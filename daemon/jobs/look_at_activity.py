@@ -15,6 +15,7 @@ from daemon.core.admission import Lane
 from daemon.core.errors import NotFound, QuotaSpent
 from daemon.core.events import Look
 from daemon.core.look import Bury, Known, Shape, missing, streams_expected, streams_needed
+from daemon.core.news import Topic
 from daemon.jobs import activity_results, follow_fitness
 from daemon.jobs.activity_results import Findings
 from daemon.jobs.rooms import Rooms
@@ -107,7 +108,7 @@ async def _settle_missing(job: Job, rooms: Rooms, activity_id: int, known: Known
         if lost_on is not None:
             await athletes.dirty_fitness(connection, job.serial_key, lost_on)
             await jobs.enqueue(connection, [follow_fitness.new(job.serial_key, job.lane, now)])
-            await outbox.write(connection, "activity.deleted", job.serial_key, {"activity_id": activity_id})
+            await outbox.write(connection, Topic.ACTIVITY_DELETED, job.serial_key, {"activity_id": activity_id})
         await jobs.complete(connection, job, decision.reason)
     log.info("activity.buried", reason=decision.reason)
 

@@ -10,7 +10,7 @@ import structlog
 from daemon.core.admission import Lane
 from daemon.core.events import Look
 from daemon.jobs.rooms import Rooms
-from daemon.store import jobs, outbox
+from daemon.store import jobs
 from daemon.store.jobs import Job, NewJob
 
 log = structlog.get_logger()
@@ -37,7 +37,5 @@ async def run(job: Job, rooms: Rooms) -> None:
     async with rooms.gate.step(job.lane, calls=1) as step:
         authorized = await rooms.vault.prove(athlete_id, lambda token: rooms.strava.athlete(token, step))
     async with rooms.database.transaction() as connection:
-        if not authorized:
-            await outbox.write(connection, "athlete.disconnected", athlete_id, {})
         await jobs.complete(connection, job, "still authorized" if authorized else "deauthorized")
     log.info("athlete.authorization_checked", authorized=authorized)

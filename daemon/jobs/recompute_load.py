@@ -17,6 +17,7 @@ import structlog
 
 from daemon.compute.calculator import Calculator
 from daemon.core.admission import Lane
+from daemon.core.news import Topic
 from daemon.jobs import follow_fitness, load_results, local_days
 from daemon.jobs.rooms import Rooms
 from daemon.science.fitness import DayLoad, Fitness, follow
@@ -77,7 +78,7 @@ async def run(job: Job, rooms: Rooms) -> None:
         if changed:
             await athletes.dirty_fitness(connection, athlete_id, min(changed))
             news = {"from_on": min(changed), "changed": len(changed), "reason": reason}
-            await outbox.write(connection, "loads.recomputed", athlete_id, news)
+            await outbox.write(connection, Topic.LOADS_RECOMPUTED, athlete_id, news)
         if part.next_on is not None:
             follow_up = _job(athlete_id, "rest", {"from_on": None, "reason": reason}, now, job.lane)
         else:

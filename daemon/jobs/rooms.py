@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon.clock import Clock
 from daemon.compute.calculator import Calculator
+from daemon.courier.client import Courier
 from daemon.intervals.client import IntervalsClient
 from daemon.limiter.gate import Gate
 from daemon.science.scoring import Choices
@@ -29,3 +30,4 @@ class Rooms:
     choices: Choices
     cipher: Cipher
     intervals: IntervalsClient
+    courier: Courier

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from daemon.core.admission import Lane
 from daemon.core.errors import Revoked, ScopeMissing
 from daemon.core.listing import ONE_PAGE, Line, Window, goes_on
+from daemon.core.news import Topic
 from daemon.jobs import list_results
 from daemon.jobs.list_results import Outcome
 from daemon.jobs.rooms import Rooms
@@ -30,7 +31,7 @@ from daemon.strava.wire import Activity
 log = structlog.get_logger()
 
 KIND: Final = "sync_athlete"
-NEWS: Final = "athlete.synced"
+NEWS: Final = Topic.ATHLETE_SYNCED
 AUDIT: Final = timedelta(days=14)
 OVERLAP: Final = timedelta(minutes=10)
 

@@ -14,6 +14,7 @@ import structlog
 
 from daemon.core.admission import Lane
 from daemon.core.errors import Revoked
+from daemon.core.news import Topic
 from daemon.core.wellness import window
 from daemon.intervals.wire import Credential
 from daemon.jobs import wellness_days
@@ -97,6 +98,6 @@ async def _settle_refused(job: Job, rooms: Rooms, athlete_id: int, sync: BegunSy
     async with rooms.database.transaction() as connection:
         refused = await intervals_credentials.refuse(connection, athlete_id, sync, reason, rooms.clock.now())
         if refused:
-            await outbox.write(connection, "intervals.refused", athlete_id, {"reason": reason})
+            await outbox.write(connection, Topic.INTERVALS_REFUSED, athlete_id, {"reason": reason})
         await jobs.complete(connection, job, reason if refused else "the key was replaced meanwhile")
     log.warning("intervals.refused", reason=reason, still_stored=refused)

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from daemon.core.admission import Lane
+from daemon.core.news import Topic
 from daemon.jobs import fit_thresholds, local_days
 from daemon.jobs.rooms import Rooms
 from daemon.science.lineage import entries_on
@@ -48,7 +49,7 @@ async def run(job: Job, rooms: Rooms) -> None:
     doubts = [{"kinds": [kind.value for kind in one.kinds], "sentence": one.sentence} for one in found]
     async with rooms.database.transaction() as connection:
         if await athletes.put_doubts(connection, athlete_id, doubts):
-            await outbox.write(connection, "thresholds.doubted", athlete_id, {"doubts": doubts})
+            await outbox.write(connection, Topic.THRESHOLDS_DOUBTED, athlete_id, {"doubts": doubts})
         await jobs.complete(connection, job, f"{len(doubts)} inconsistent")
     if doubts:
         log.warning("thresholds.doubted", doubts=[one["sentence"] for one in doubts])

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from daemon.core.news import Topic
 from daemon.core.wellness import EASTERNMOST, Known, Patch, Values, changed, merged, patched
 from daemon.jobs import recompute_load
 from daemon.science.wellness import BASELINE_DAYS, RECENT_DAYS, Modifier, Part, Reading, Weights, modifiers
@@ -74,7 +75,7 @@ async def _settle(
     if moved_on is not None:
         await jobs.enqueue(connection, [recompute_load.new(athlete_id, moved_on, RECOMPUTE_REASON, now)])
     news = {"source": source, "days": len(days), "from_on": first_on, "modifiers_from_on": moved_on}
-    await outbox.write(connection, "wellness.changed", athlete_id, news)
+    await outbox.write(connection, Topic.WELLNESS_CHANGED, athlete_id, news)
     return len(days)
 
 

@@ -1,8 +1,8 @@
 """The worker: claims due jobs from open lanes, runs them side by side, settles whatever they end with.
 
 Lanes that the ledger holds shut are passed over at the claim, so work that waits for quota holds no worker and no
-lease. Some places are kept for live work: a webhook never waits for a backfill to end. This module refuses to know
-what a job does.
+lease. Some places are kept for live work: a webhook never waits for a backfill to end. A worker claims only kinds
+that it was given: those that wait for strangers have one of their own. This module refuses to know what a job does.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ LIVE_SHARE: Final = 0.25  # of the workers, for live work alone
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much at once, how long a lease lasts unless renewed, and when to give up."""
+    """How much at once, how long a lease lasts unless renewed, when to give up, and how long a stop waits."""
 
     workers: int
     lease_seconds: float
     max_attempts: int
+    drain_seconds: float = DRAIN_SECONDS
 
 
 class Worker:
@@ -120,10 +121,11 @@ class Worker:
         open_lanes, lease_seconds = self._rooms.gate.open_lanes(), self._work.lease_seconds
         free, claimed = max(0, self._free_for_all()), list[Job]()
         if free > 0:
-            claimed = await jobs.claim_due(connection, LANES, open_lanes, lease_seconds, free)
+            claimed = await jobs.claim_due(connection, self._kinds, LANES, open_lanes, lease_seconds, free)
         most = self._free() - len(claimed)
         if len(claimed) == free and most > 0:  # there may be more
-            claimed += await jobs.claim_due(connection, (Lane.LIVE,), open_lanes, lease_seconds, most)
+            live = (Lane.LIVE,)
+            claimed += await jobs.claim_due(connection, self._kinds, live, open_lanes, lease_seconds, most)
         return claimed
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -159,7 +161,8 @@ class Worker:
                 await self._settle_surely(self._settle(job, error))
 
     async def _settle(self, job: Job, error: Exception) -> None:
-        decision = settle(error, job.attempts, self._work.max_attempts, self._rooms.clock.now(), random.random())
+        most = job.most_attempts(self._work.max_attempts)
+        decision = settle(error, job.attempts, most, self._rooms.clock.now(), random.random())
         async with self._rooms.database.transaction() as connection:
             match decision:
                 case Death(reason):
@@ -194,7 +197,7 @@ class Worker:
     async def _drain(self) -> None:
         if not self._running:
             return
-        _, late = await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        _, late = await asyncio.wait(self._running, timeout=self._work.drain_seconds)
         for task in late:
             task.cancel()
         if late:

@@ -63,9 +63,9 @@ async def rest(
     return row is not None
 
 
-async def wake(connection: Connection, athlete_id: int) -> None:
-    """Let a resting athlete's jobs run again."""
-    await _queries.wake(connection, athlete_id=athlete_id)
+async def wake(connection: Connection, athlete_id: int) -> bool:
+    """Let a resting athlete's jobs run again; False where he was not resting."""
+    return await _queries.wake(connection, athlete_id=athlete_id) is not None
 
 
 async def list_all(connection: Connection) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("jobs")
 
+MOST_ATTEMPTS: Final = "most_attempts"  # in a payload: how often this job may be tried, if more than usual
+
 
 class LeaseLost(DomestiqueError):
     """Another worker has this job by now: roll back, settle nothing."""
@@ -49,6 +51,10 @@ class Job:
     token: UUID
     queued_at: datetime
 
+    def most_attempts(self, usual: int) -> int:
+        """Return after how many attempts it is given up, as in the rescue of jobs whose worker died."""
+        return max(usual, int(self.payload.get(MOST_ATTEMPTS, 0)))
+
 
 async def enqueue(connection: Connection, jobs: Iterable[NewJob]) -> list[int]:
     """Queue jobs, each merged into its queued twin; the keys must differ from each other. Returns job ids."""
@@ -73,15 +79,21 @@ async def enqueue(connection: Connection, jobs: Iterable[NewJob]) -> list[int]:
 
 
 async def claim_due(
-    connection: Connection, lanes: Sequence[Lane], open_lanes: Sequence[Lane], lease_seconds: float, most: int
+    connection: Connection,
+    kinds: Collection[str],
+    lanes: Sequence[Lane],
+    open_lanes: Sequence[Lane],
+    lease_seconds: float,
+    most: int,
 ) -> list[Job]:
-    """Take up to `most` due jobs of these lanes, at most one per athlete, never one of an athlete at work.
+    """Take up to `most` due jobs of these kinds and lanes, one per athlete, never one of an athlete at work.
 
     Jobs that ask Strava are only taken where their lane is open. Among those of a lane athletes take turns.
     """
     rows = await fetched(
         _queries.claim_due(
             connection,
+            kinds=sorted(kinds),
             lanes=[lane.value for lane in lanes],
             open_lanes=[lane.value for lane in open_lanes],
             lease_seconds=lease_seconds,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from daemon.core.news import Topic
 from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("outbox")
@@ -19,10 +20,14 @@ class Position:
     transaction_id: str = "0"
     news_id: int = 0
 
+    def is_after(self, other: Position) -> bool:
+        """Tell whether what stands here is read later."""
+        return (int(self.transaction_id), self.news_id) > (int(other.transaction_id), other.news_id)
+
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One piece of news; `position` is where the reader goes on."""
+    """One piece of news; `position` is where the reader goes on, `topic` may be one of a newer version."""
 
     position: Position
     topic: str
@@ -31,9 +36,9 @@ class News:
     written_at: datetime
 
 
-async def write(connection: Connection, topic: str, athlete_id: int | None, body: Mapping[str, Any]) -> None:
-    """Write one piece of news in the caller's transaction."""
-    await _queries.write(connection, topic=topic, athlete_id=athlete_id, body=dict(body))
+async def write(connection: Connection, topic: Topic, athlete_id: int | None, body: Mapping[str, Any]) -> None:
+    """Write one piece of news in the caller's transaction; of its body, what `core.news` lists is told outside."""
+    await _queries.write(connection, topic=topic.value, athlete_id=athlete_id, body=dict(body))
 
 
 async def end(connection: Connection) -> Position:
@@ -46,16 +51,26 @@ async def read_after(connection: Connection, position: Position, most: int) -> l
     rows = await fetched(
         _queries.read_after(connection, transaction_id=position.transaction_id, news_id=position.news_id, most=most)
     )
-    return [
-        News(
-            Position(row["transaction_id"], row["news_id"]),
-            row["topic"],
-            row["athlete_id"],
-            row["body"],
-            row["written_at"],
+    return [_news(row) for row in rows]
+
+
+async def read_for(connection: Connection, athlete_id: int | None, position: Position, most: int) -> list[News]:
+    """Read news about one athlete, None: about everybody, after a position; otherwise as read_after."""
+    rows = await fetched(
+        _queries.read_for(
+            connection,
+            athlete_id=athlete_id,
+            transaction_id=position.transaction_id,
+            news_id=position.news_id,
+            most=most,
         )
-        for row in rows
-    ]
+    )
+    return [_news(row) for row in rows]
+
+
+def _news(row: Any) -> News:
+    position = Position(row["transaction_id"], row["news_id"])
+    return News(position, row["topic"], row["athlete_id"], row["body"], row["written_at"])
 
 
 async def prune(connection: Connection, before: datetime, most: int) -> int:

@@ -20,8 +20,9 @@ from pydantic import SecretStr
 
 from daemon.clock import Clock
 from daemon.core.errors import AccessTokenRejected, Retryable, Revoked
+from daemon.core.news import Topic
 from daemon.core.settle import describe
-from daemon.store import athletes, credentials
+from daemon.store import athletes, credentials, outbox
 from daemon.store.database import Connection, Database
 from daemon.strava.wire import TokenAnswer
 from daemon.vault.cipher import Cipher
@@ -148,8 +149,9 @@ class Vault:
                         access_token=access_token,
                         expires_at=answer.expires_at,
                     )
-                    if new_version is not None:
-                        await athletes.wake(connection, athlete_id)  # what Strava renews, it authorizes
+                    # What Strava renews, it authorizes.
+                    if new_version is not None and await athletes.wake(connection, athlete_id):
+                        await outbox.write(connection, Topic.ATHLETE_CONNECTED, athlete_id, {"is_new": False})
                 break
             except Retryable as error:
                 if self._clock.elapsed_seconds() > give_up_at:
@@ -180,17 +182,32 @@ class Vault:
         """Rest an athlete without credentials, whose jobs would come back at once for ever."""
         reason = f"athlete {athlete_id} is not connected"
         async with self._database.transaction() as connection:
-            await athletes.rest(connection, athlete_id, reason, 0, deauthorized=False)
+            await _put_to_rest(connection, athlete_id, reason, 0, deauthorized=False)
         return Revoked(reason)
 
     async def _rest(self, athlete_id: int, reason: str, version: int, *, deauthorized: bool = False) -> None:
         """Rest the athlete; raises Retryable where a reconnect came in between."""
         async with self._database.transaction() as connection:
-            rested = await athletes.rest(connection, athlete_id, reason, version, deauthorized=deauthorized)
+            rested = await _put_to_rest(connection, athlete_id, reason, version, deauthorized=deauthorized)
             await credentials.drop_refresh_mark(connection, athlete_id, version)
         if not rested:
             raise _reconnected(athlete_id)
         log.warning("athlete.needs_authorization", athlete_id=athlete_id, reason=reason)
+
+
+async def _put_to_rest(
+    connection: Connection, athlete_id: int, reason: str, version: int, *, deauthorized: bool
+) -> bool:
+    """Rest an athlete if those credentials are still the stored ones; the first time it is news."""
+    await athletes.lock(connection, athlete_id)
+    before = await athletes.get(connection, athlete_id)
+    rested = await athletes.rest(connection, athlete_id, reason, version, deauthorized=deauthorized)
+    if rested and before is not None:
+        if deauthorized and before["deauthorized_at"] is None:
+            await outbox.write(connection, Topic.ATHLETE_DISCONNECTED, athlete_id, {})
+        elif before["state"] == "active":
+            await outbox.write(connection, Topic.ATHLETE_NEEDS_AUTHORIZATION, athlete_id, {"reason": reason})
+    return rested
 
 
 def _reconnected(athlete_id: int) -> Retryable:

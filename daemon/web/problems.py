@@ -159,6 +159,20 @@ TOO_SOON: Final = Problem(
     "The same was asked for so shortly before that nothing could have changed.",
     "Wait for the seconds that `Retry-After` names.",
 )
+TOO_MANY_STREAMS: Final = Problem(
+    "too-many-streams",
+    429,
+    "too many live pages are open",
+    "So many live streams are open for one athlete, or one operator, that another one is refused.",
+    "Close pages that nobody looks at.",
+)
+FULL: Final = Problem(
+    "full",
+    503,
+    "no more live pages can be opened",
+    "This daemon serves as many live streams as it is meant to.",
+    "Try again after the seconds that `Retry-After` names; pages go on without being live.",
+)
 CONFLICT: Final = Problem(
     "conflict",
     409,

@@ -45,12 +45,13 @@ WITH resting AS (
 )
 SELECT athlete_id FROM resting;
 
--- name: wake(athlete_id)!
+-- name: wake(athlete_id)^
+-- Returns a row only where he was resting.
 WITH woken AS (
     UPDATE athletes SET state = 'active', state_reason = NULL, state_since = now(), deauthorized_at = NULL
     WHERE athlete_id = :athlete_id AND state <> 'active' RETURNING athlete_id
 )
-UPDATE turns SET resting = false FROM woken WHERE turns.athlete_id = woken.athlete_id;
+UPDATE turns SET resting = false FROM woken WHERE turns.athlete_id = woken.athlete_id RETURNING turns.athlete_id;
 
 -- name: list_all()
 SELECT a.athlete_id, a.name, a.sex, a.scope, a.state, a.state_reason, a.state_since,

@@ -31,7 +31,7 @@ ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
     attempts = 0
 RETURNING j.job_id;
 
--- name: claim_due(lanes, open_lanes, lease_seconds, most)
+-- name: claim_due(kinds, lanes, open_lanes, lease_seconds, most)
 -- One statement. SKIP LOCKED on jobs alone lets two daemons start two jobs of one athlete, because each sees a
 -- snapshot from before the other's commit. The turn is therefore a row: it is locked, re-read after the lock
 -- (READ COMMITTED checks job_id IS NULL and the rest again on the newest version), and marked. Nothing here waits for a lock.
@@ -39,7 +39,7 @@ RETURNING j.job_id;
 WITH heads AS MATERIALIZED (
     SELECT j.job_id, j.serial_key, j.lane, j.fair_at
     FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
-    WHERE j.state = 'queued' AND j.run_at <= now()
+    WHERE j.state = 'queued' AND j.run_at <= now() AND j.kind = ANY(:kinds::text[])
       AND j.lane = ANY(:lanes::lane[]) AND (j.lane = ANY(:open_lanes::lane[]) OR NOT j.asks_strava)
       -- An athlete without a turn is gone: his job must not hold a place before the others.
       AND (j.serial_key IS NULL OR (t.athlete_id IS NOT NULL AND t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
@@ -130,7 +130,8 @@ RETURNING j.job_id;
 -- code points: no deadlock with a batch that merges into the same.
 WITH expired AS MATERIALIZED (
     SELECT job_id, dedup_key FROM jobs
-    WHERE state = 'running' AND lease_until < now() AND attempts < :max_attempts::integer
+    WHERE state = 'running' AND lease_until < now()
+        AND attempts < GREATEST(:max_attempts::integer, (payload->>'most_attempts')::integer)
     ORDER BY job_id LIMIT 500 FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM jobs WHERE job_id IN (SELECT DISTINCT ON (dedup_key) job_id FROM expired ORDER BY dedup_key, job_id)
@@ -158,7 +159,8 @@ RETURNING j.job_id;
 -- A job that took its worker down too often.
 WITH expired AS MATERIALIZED (
     SELECT job_id FROM jobs
-    WHERE state = 'running' AND lease_until < now() AND attempts >= :max_attempts::integer
+    WHERE state = 'running' AND lease_until < now()
+        AND attempts >= GREATEST(:max_attempts::integer, (payload->>'most_attempts')::integer)
     ORDER BY job_id LIMIT 500 FOR UPDATE SKIP LOCKED
 ), settled AS (
     UPDATE jobs SET state = 'dead', settled_at = now(), token = NULL, lease_until = NULL,

@@ -12,6 +12,14 @@ WHERE (transaction, news_id) > (:transaction_id::text::xid8, :news_id::bigint)
     AND transaction < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY transaction, news_id LIMIT :most::integer;
 
+-- name: read_for(athlete_id, transaction_id, news_id, most)
+-- The same of one athlete, or of everybody (null); for who has missed a few minutes.
+SELECT transaction::text AS transaction_id, news_id, topic, athlete_id, body, written_at FROM outbox
+WHERE (transaction, news_id) > (:transaction_id::text::xid8, :news_id::bigint)
+    AND transaction < pg_snapshot_xmin(pg_current_snapshot())
+    AND (:athlete_id::bigint IS NULL OR athlete_id = :athlete_id::bigint)
+ORDER BY transaction, news_id LIMIT :most::integer;
+
 -- name: prune(before, most)$
 -- In small batches, by the index on the time of writing.
 WITH old AS (

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from daemon.core.look import Known, Shape
+from daemon.core.news import Topic
 from daemon.jobs.activity_results import columns_of
 from daemon.science.in_force import Thresholds
 from daemon.science.load import Load, score
@@ -308,8 +309,11 @@ async def test_fitness_is_dirty_from_the_earliest_day(connection: Connection) ->
 # News
 
 
-async def topics(connection: Connection, position: Position, most: int = 10) -> list[str]:
-    return [news.topic for news in await outbox.read_after(connection, position, most)]
+NEWS = Topic.LOADS_RECOMPUTED
+
+
+async def told(connection: Connection, position: Position, most: int = 10) -> list[str]:
+    return [news.body["name"] for news in await outbox.read_after(connection, position, most)]
 
 
 @pytest.mark.parametrize("ending", ["commit", "rollback"])
@@ -320,32 +324,32 @@ async def test_a_reader_of_news_never_skips_a_slow_commit(
     async with several(arguments, 2) as (slow, quick):
         transaction = slow.transaction()
         await transaction.start()
-        await outbox.write(slow, "slow", 1, {})
-        await outbox.write(quick, "quick", 2, {"a": 1})
+        await outbox.write(slow, NEWS, 1, {"name": "slow"})
+        await outbox.write(quick, NEWS, 2, {"name": "quick"})
 
-        assert await topics(connection, start) == []  # not "quick" alone: "slow" stands before it
+        assert await told(connection, start) == []  # not "quick" alone: "slow" stands before it
         await (transaction.commit() if ending == "commit" else transaction.rollback())
 
-    assert await topics(connection, start) == (["slow", "quick"] if ending == "commit" else ["quick"])
+    assert await told(connection, start) == (["slow", "quick"] if ending == "commit" else ["quick"])
 
 
 async def test_news_are_read_page_by_page_and_from_the_end_only_later_ones(connection: Connection) -> None:
     position = await outbox.end(connection)
     async with connection.transaction():
         for number in range(3):
-            await outbox.write(connection, f"first {number}", 1, {})
+            await outbox.write(connection, NEWS, 1, {"name": f"first {number}"})
     end = await outbox.end(connection)
     for number in range(3):
-        await outbox.write(connection, f"then {number}", None, {"number": number})
+        await outbox.write(connection, NEWS, None, {"name": f"then {number}", "number": number})
 
     read: list[str] = []
     while page := await outbox.read_after(connection, position, 2):
         assert len(page) <= 2
-        read += [news.topic for news in page]
+        read += [news.body["name"] for news in page]
         position = page[-1].position
     assert read == ["first 0", "first 1", "first 2", "then 0", "then 1", "then 2"]
-    assert await topics(connection, end) == ["then 0", "then 1", "then 2"]
-    assert (await outbox.read_after(connection, end, 3))[2].body == {"number": 2}
+    assert await told(connection, end) == ["then 0", "then 1", "then 2"]
+    assert (await outbox.read_after(connection, end, 3))[2].body["number"] == 2
 
 
 # Listing and forgetting

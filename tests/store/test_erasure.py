@@ -17,6 +17,7 @@ from daemon.clock import SystemClock
 from daemon.core.admission import Lane
 from daemon.core.events import parse
 from daemon.core.look import Shape
+from daemon.core.news import Topic
 from daemon.jobs import erase_athlete, sync_wellness, wellness_days
 from daemon.jobs.rooms import Rooms
 from daemon.loops.inbox import Budget, Folding
@@ -108,7 +109,7 @@ async def fill(database: Database, athlete_id: int) -> None:
         await activities.bury(connection, activity_id + 1, athlete_id, "gone", LONG_AGO)
         await connection.execute("UPDATE athletes SET scope = '{activity:read}' WHERE athlete_id = $1", athlete_id)
         assert await backfills.open_backfills(connection, athlete_id, 365, LONG_AGO) == [athlete_id]
-        await outbox.write(connection, "activity.processed", athlete_id, {"name": "At the lake"})
+        await outbox.write(connection, Topic.ACTIVITY_PROCESSED, athlete_id, {"name": "At the lake"})
         await runs.request(connection, f"sync of {athlete_id}", "manual")
         run = await runs.take_waiting(connection, [f"sync of {athlete_id}"], lease_seconds=60)
         assert run is not None

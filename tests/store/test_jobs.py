@@ -19,6 +19,7 @@ from daemon.core.errors import Retryable
 from daemon.store import jobs
 from daemon.store.database import Connection, Database
 from tests.support.queue import (
+    ANY_KIND,
     LONG_AGO,
     add_athletes,
     claim,
@@ -337,4 +338,4 @@ async def test_places_kept_for_live_work_take_nothing_else(queue: Connection) ->
         [new_job("ride:1", 1, lane=Lane.SCHEDULED), new_job("erase:2", 2, lane=Lane.SCHEDULED, asks_strava=False)],
     )
 
-    assert await jobs.claim_due(queue, (Lane.LIVE,), LANES, lease_seconds=60, most=8) == []
+    assert await jobs.claim_due(queue, ANY_KIND, (Lane.LIVE,), LANES, lease_seconds=60, most=8) == []

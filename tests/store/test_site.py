@@ -13,11 +13,13 @@ import pytest_asyncio
 from aiohttp import web
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
-from daemon import app, config
+from daemon import config
 from daemon.core.bearer import Scope
+from daemon.front import Running, site
 from daemon.jobs.kinds import KINDS
 from daemon.loops.inbox import Budget, Inbox
 from daemon.loops.intervals_hints import IntervalsHints
+from daemon.loops.news import Feed
 from daemon.loops.pulse import Pulse
 from daemon.loops.staleness import FleetStaleness
 from daemon.loops.worker import Work, Worker
@@ -57,14 +59,14 @@ def wired(shop: Workshop, directory: Path) -> Site:
     settings = config.load(Daemon(directory, shop.sandbox, 8000).config)
     rooms, client_id, lengths = shop.rooms, settings.strava.client_id, window_lengths(settings)
     fleet = FleetStaleness(rooms.database, client_id, rooms.clock)
-    return app.site(
-        settings,
-        rooms,
-        Pulse(rooms.database, client_id, lengths, rooms.gate.shut_reason, fleet, rooms.clock),
-        Worker(rooms, KINDS, Work(workers=1, lease_seconds=60, max_attempts=1)),
-        Inbox(rooms.database, lambda: None),
-        IntervalsHints(rooms.database, Budget(1, 1), rooms.clock, lambda: None),
+    running = Running(
+        pulse=Pulse(rooms.database, client_id, lengths, rooms.gate.shut_reason, fleet, rooms.clock),
+        worker=Worker(rooms, KINDS, Work(workers=1, lease_seconds=60, max_attempts=1)),
+        inbox=Inbox(rooms.database, lambda: None),
+        hints=IntervalsHints(rooms.database, Budget(1, 1), rooms.clock, lambda: None),
+        feed=Feed(rooms.database),
     )
+    return site(settings, rooms, running)
 
 
 @pytest_asyncio.fixture

@@ -560,6 +560,25 @@ async def test_an_athlete_at_rest_by_a_dead_token_becomes_deauthorized_only_by_p
     assert athlete["state_since"] == since
 
 
+async def test_a_rest_a_disconnection_and_a_return_are_news_once_each(
+    caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    strava.kill()
+    for _ in range(2):
+        with pytest.raises(Revoked):
+            await caller.call()
+    for _ in range(2):
+        assert not await caller.prove()
+    await connect(connection, strava.refresh_token)
+    await caller.call()
+    rows = await connection.fetch("SELECT topic, athlete_id, body FROM outbox ORDER BY news_id")
+    assert [tuple(row) for row in rows] == [
+        ("athlete.needs_authorization", ATHLETE_ID, {"reason": "Strava refused the refresh token"}),
+        ("athlete.disconnected", ATHLETE_ID, {}),
+        ("athlete.connected", ATHLETE_ID, {"is_new": False}),
+    ]
+
+
 async def test_the_proof_is_void_where_the_athlete_reconnects_meanwhile(
     caller: Caller, strava: TokenServer, connection: Connection
 ) -> None:

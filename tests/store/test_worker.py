@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +19,6 @@ from daemon.clock import SystemClock
 from daemon.core.admission import LANES, Lane
 from daemon.core.errors import Permanent, QuotaSpent, Retryable, Revoked
 from daemon.jobs.rooms import Rooms
-from daemon.loops import worker as worker_module
 from daemon.loops.worker import Work, Worker
 from daemon.store import jobs
 from daemon.store.database import Connection, Database
@@ -29,6 +29,7 @@ from tests.support.sessions import until_waiting
 
 Kinds = Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]
 THREE = Work(workers=3, lease_seconds=60, max_attempts=3)
+HASTY = replace(THREE, drain_seconds=0.1)
 CLOCK = SystemClock()
 
 
@@ -205,19 +206,30 @@ async def test_a_job_that_breaks_is_tried_again_with_a_traceback_in_the_log_alon
     assert (broke["log_level"], broke["exc_info"], broke["kind"], broke["athlete_id"]) == ("error", True, "ride", 1)
 
 
-async def test_a_job_of_a_kind_that_nobody_knows_is_settled_like_any_that_breaks(
+async def test_a_job_of_a_kind_that_a_worker_was_not_given_is_left_for_one_that_was(
     database: Database, queue: Connection
 ) -> None:
-    """A row of a newer version, after a downgrade."""
+    """A row of a newer version beside this one, or work that has workers of its own."""
     await jobs.enqueue(queue, [new_job("new:1", 1, kind="from the future"), new_job("ride:2", 2)])
 
     async with working(database, {"ride": ride}):
         await until(queue, "kind = 'ride' AND state = 'done'")
-        await until(queue, "kind = 'from the future' AND state = 'queued' AND outcome IS NOT NULL")
+    assert await queue.fetchval("SELECT attempts FROM jobs WHERE kind = 'from the future'") == 0
 
-    assert await queue.fetchval("SELECT outcome FROM jobs WHERE kind = 'from the future'") == (
-        "unexpected KeyError; the log has the traceback"
-    )
+    async with working(database, {"from the future": ride}):
+        await until(queue, "kind = 'from the future' AND state = 'done'")
+
+
+async def test_a_job_that_says_so_is_tried_more_often_than_others(database: Database, queue: Connection) -> None:
+    patient = new_job("ride:1", 1, payload={jobs.MOST_ATTEMPTS: 2})
+    await jobs.enqueue(queue, [patient, new_job("ride:2", 2)])
+    work = Work(workers=1, lease_seconds=60, max_attempts=1)
+
+    async with working(database, raising(Retryable("later", later(3600))), work):
+        await until(queue, "serial_key = 2 AND state = 'dead'")
+        await until(queue, "serial_key = 1 AND state = 'queued' AND attempts = 1")
+        await queue.execute("UPDATE jobs SET run_at = now() WHERE serial_key = 1")
+        await until(queue, "serial_key = 1 AND state = 'dead' AND attempts = 2")
 
 
 async def test_a_line_says_whose_job_and_which_activity_it_is_about(database: Database, queue: Connection) -> None:
@@ -367,11 +379,10 @@ async def test_stopping_waits_for_jobs_that_end_soon(database: Database, queue: 
 
 
 async def test_stopping_releases_jobs_that_go_on_and_gives_the_attempt_back(
-    database: Database, queue: Connection, held: Held, monkeypatch: pytest.MonkeyPatch
+    database: Database, queue: Connection, held: Held
 ) -> None:
-    monkeypatch.setattr(worker_module, "DRAIN_SECONDS", 0.1)
     (job_id,) = await jobs.enqueue(queue, [new_job("ride:1", 1)])
-    async with working(database, held.kinds):
+    async with working(database, held.kinds, HASTY):
         await held.began.get()
 
     row = await job_row(queue, job_id)
@@ -404,9 +415,8 @@ async def test_stopping_in_the_middle_of_a_claim_leaves_no_job_to_its_lease(
         return claimed
 
     monkeypatch.setattr(jobs, "claim_due", claim_slowly)
-    monkeypatch.setattr(worker_module, "DRAIN_SECONDS", 0.2)
     await jobs.enqueue(queue, [new_job("ride:1", 1)])
-    async with working(database, held.kinds):
+    async with working(database, held.kinds, HASTY):
         await committed.wait()
         asyncio.get_running_loop().call_later(0.02, answered.set)
 

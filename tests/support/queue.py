@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from daemon.core.admission import LANES, Lane
+from daemon.jobs.kinds import KINDS, OUTGOING
 from daemon.store import athletes, jobs
 from daemon.store.database import Connection
 from daemon.store.jobs import Job, NewJob
@@ -26,8 +27,11 @@ def new_job(dedup_key: str, athlete_id: int | None = None, **changes: Any) -> Ne
     return replace(plain, **changes)
 
 
+ANY_KIND = frozenset({"ride", *KINDS, *OUTGOING})
+
+
 async def claim(connection: Connection, most: int = 10, lanes: Iterable[Lane] = LANES) -> list[Job]:
-    return await jobs.claim_due(connection, LANES, tuple(lanes), lease_seconds=60, most=most)
+    return await jobs.claim_due(connection, ANY_KIND, LANES, tuple(lanes), lease_seconds=60, most=most)
 
 
 async def claim_one(connection: Connection) -> Job:

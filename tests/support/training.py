@@ -132,7 +132,7 @@ class Bureau:
                 "UPDATE jobs SET run_at = LEAST(run_at, now()) WHERE state = 'queued' AND run_at <= $1",
                 self.clock.now(),
             )
-            claimed = await jobs.claim_due(connection, LANES, LANES, lease_seconds=60, most=1)
+            claimed = await jobs.claim_due(connection, KINDS, LANES, LANES, lease_seconds=60, most=1)
         return claimed[0] if claimed else None
 
     async def step(self) -> Job | None:

@@ -15,6 +15,7 @@ from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.core.admission import LANES, Lane
 from daemon.core.quota import Lengths, Limits
+from daemon.courier.client import Courier
 from daemon.intervals.client import IntervalsClient
 from daemon.jobs import sync_athlete
 from daemon.jobs.kinds import KINDS
@@ -68,7 +69,7 @@ class Workshop:
     async def step(self, most: int = 1) -> int:
         """Claim and run what is due, one after the other; returns how many. Errors are the test's."""
         async with self.rooms.database.connection() as connection:
-            claimed = await jobs.claim_due(connection, LANES, LANES, lease_seconds=60, most=most)
+            claimed = await jobs.claim_due(connection, KINDS, LANES, LANES, lease_seconds=60, most=most)
         for job in claimed:
             await KINDS[job.kind](job, self.rooms)
         return len(claimed)
@@ -117,7 +118,7 @@ async def furnished(
     clock, cipher = SystemClock(), Cipher((new_key(),))
     async with database.connection() as connection:
         await ledgers.open_ledger(connection, sandbox.client_id, Limits(PLENTY, PLENTY, PLENTY, PLENTY))
-    async with open_session() as session:
+    async with open_session() as session, Courier(allow_private=True) as courier:
         credentials = AppCredentials(sandbox.client_id, SecretStr(sandbox.client_secret))
         rooms = Rooms(
             database=database,
@@ -130,5 +131,6 @@ async def furnished(
             choices=Choices(GradeModel.STRAVA, Weights(), Basis.UTL),
             cipher=cipher,
             intervals=IntervalsClient(session, "http://127.0.0.1:1", 5.0, clock),  # nobody is there
+            courier=courier,
         )
         yield Workshop(rooms, sandbox, cipher, strangers)
