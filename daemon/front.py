@@ -20,12 +20,14 @@ from daemon.loops.worker import Worker
 from daemon.store.opening import window_lengths
 from daemon.web.admin import Guard
 from daemon.web.backfill import BackfillPage
+from daemon.web.connect import ConnectPages
 from daemon.web.curves import CurvePages
 from daemon.web.doors import Doors
 from daemon.web.endpoints import Endpoint
 from daemon.web.health import HealthPages
 from daemon.web.intervals import IntervalsWebhook
 from daemon.web.intervals_keys import IntervalsKeys
+from daemon.web.leaving import LeavingPages
 from daemon.web.live import LivePages
 from daemon.web.notifications import NotificationPages
 from daemon.web.profile import ProfilePage, StravaApp
@@ -62,7 +64,13 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     sessions = Sessions(database, clock)
     guard, allow_private = Guard(database, clock, sessions), settings.notifications.allow_private
     notifications = NotificationPages(database, rooms.cipher, rooms.courier, clock, allow_private=allow_private)
+    leaving = LeavingPages(rooms, sessions, running.worker.wake)
+    pages = [
+        *ConnectPages(rooms, sessions, strava, settings.backfill.days, running.worker.wake).routes(),
+        *leaving.routes(),
+    ]
     endpoints = [
+        *leaving.endpoints(),
         *HealthPages(running.pulse).endpoints(),
         *QuotaPage(database, client_id, lengths).endpoints(),
         *BackfillPage(database, client_id, lengths).endpoints(),
@@ -75,7 +83,7 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     ]
     if settings.intervals.webhook_secret:
         endpoints += IntervalsWebhook(running.hints, settings.intervals.webhook_secret).endpoints()
-    return Site(Doors(guard, sessions), endpoints)
+    return Site(Doors(guard, sessions), endpoints, pages)
 
 
 def _athletes_data(settings: Settings, rooms: Rooms, wake: Callable[[], None]) -> list[Endpoint]:

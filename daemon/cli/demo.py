@@ -20,7 +20,6 @@ import aiohttp
 import typer
 
 from daemon import config, logs
-from daemon.cli.athletes import Newcomer, admit_newcomer
 from daemon.cli.house import settings_from
 from daemon.cli.output import complain, console, print_table
 from daemon.cli.ports import free_port
@@ -28,6 +27,7 @@ from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError, Permanent
 from daemon.core.news import Topic
+from daemon.jobs.newcomers import Newcomer, admit
 from daemon.science.power import FourthPowers
 from daemon.science.statistics import Statistics
 from daemon.store import activities, outbox
@@ -104,6 +104,7 @@ async def _demo(rides: Path | None, seconds: float, directory: Path, port: int) 
         await stack.enter_async_context(
             _daemon(directory / "config.toml", settings, session, directory / "daemon.log")
         )
+        console.print(f"the page         http://127.0.0.1:{daemon_port}/   connect there as anybody of the team")
         console.print(f"daemon           http://127.0.0.1:{daemon_port}/health")
         console.print(f"look around      python -m daemon status --config {directory}/config.toml")
         opened = await stack.enter_async_context(open_database(settings))
@@ -142,6 +143,7 @@ client_secret = "{CLIENT_SECRET}"
 verify_token = "sandbox-verify"
 webhook_secret = "{webhook_secret}"
 subscription_id = {SUBSCRIPTION_ID}
+callback_url = "http://127.0.0.1:{port}"
 
 [web]
 port = {port}
@@ -223,14 +225,14 @@ async def _ready(
 
 
 async def _import(database: Database, settings: Settings, sandbox: Sandbox) -> int:
-    cipher = Cipher(settings.vault.keys)
+    cipher, now = Cipher(settings.vault.keys), SystemClock().now()
     connected = [row for row in await sandbox.get("/athletes") if row["connected"]]
     fields = Newcomer.model_fields
     async with database.transaction() as connection:
         for row in connected:
             known = {name: value for name, value in row.items() if name in fields and value is not None}
             newcomer = Newcomer.model_validate({**known, "athlete_id": row["id"]})
-            await admit_newcomer(connection, cipher, newcomer, settings.backfill.days)
+            await admit(connection, cipher, newcomer, settings.backfill.days, now, "the demo")
     return len(connected)
 
 

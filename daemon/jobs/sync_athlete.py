@@ -24,6 +24,7 @@ from daemon.jobs.list_results import Outcome
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Step
 from daemon.store import jobs, outbox, runs, sync_states
+from daemon.store.database import Gone
 from daemon.store.jobs import Job, NewJob
 from daemon.store.runs import SyncResult
 from daemon.strava.wire import Activity
@@ -109,7 +110,8 @@ async def _settle(job: Job, rooms: Rooms, listed: _Listed) -> None:
     athlete_id, reached_to = job.serial_key, listed.window.after_at
     async with rooms.database.transaction() as connection:
         athlete = await sync_states.get(connection, athlete_id)
-        assert athlete is not None  # the job would have gone with him
+        if athlete is None:
+            raise Gone("the athlete was erased meanwhile")
         outcome = await list_results.apply(
             connection, job, athlete, listed.lines, listed.window, listed.asked_at, rooms=rooms
         )

@@ -25,7 +25,7 @@ from daemon.jobs.list_results import Outcome
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Step
 from daemon.store import backfills, jobs, runs, sync_states
-from daemon.store.database import Connection
+from daemon.store.database import Connection, Gone
 from daemon.store.jobs import Job, NewJob
 from daemon.store.runs import SyncResult
 from daemon.strava.wire import Activity
@@ -103,7 +103,8 @@ async def run(job: Job, rooms: Rooms) -> None:
     window = Window(after_at, before_at + EDGE)
     async with rooms.database.transaction() as connection:
         athlete = await sync_states.get(connection, job.serial_key)
-        assert athlete is not None  # the job would have gone with him
+        if athlete is None:
+            raise Gone("the athlete was erased meanwhile")
         is_wanted = partial(
             _is_wanted,
             await _kept_from(connection, athlete),

@@ -171,7 +171,8 @@ class Folding:
                 await sync_states.hear_events(connection, heard, self._clock.now())
             marks = {stored.event_id: Mark(stored.event_id, None, "malformed") for stored in unfolded}
             for (stored, event), outcome in zip(read, folded.outcomes, strict=True):
-                marks[stored.event_id] = Mark(stored.event_id, event.owner_id, outcome)
+                owner_id = event.owner_id if event.owner_id in known else None
+                marks[stored.event_id] = Mark(stored.event_id, owner_id, outcome)
             await events.mark_folded(connection, list(marks.values()))
         ignored = Counter(mark.outcome for mark in marks.values() if mark.outcome != "folded")
         log.info("events.folded", events=len(unfolded), jobs=len(queued), ignored=dict(ignored))

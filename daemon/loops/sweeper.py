@@ -17,7 +17,18 @@ import structlog
 from daemon.clock import Clock
 from daemon.core.errors import Retryable
 from daemon.jobs import erase_athlete
-from daemon.store import activities, athletes, events, jobs, ledgers, outbox, runs, web_sessions
+from daemon.store import (
+    activities,
+    athletes,
+    connect_states,
+    events,
+    farewells,
+    jobs,
+    ledgers,
+    outbox,
+    runs,
+    web_sessions,
+)
 from daemon.store.database import Connection, Database
 
 log = structlog.get_logger()
@@ -27,6 +38,7 @@ PRUNE_EVERY_SECONDS: Final = 300.0
 MOST_PER_BATCH: Final = 1_000
 QUARTERS_KEPT: Final = timedelta(days=92)
 NEWS_KEPT: Final = timedelta(days=2)
+FAREWELLS_KEPT: Final = timedelta(days=7)  # a dead letter may be mended and sent so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,9 @@ class Sweeper:
         }
         async with self._database.transaction() as connection:
             await web_sessions.prune(connection, now)
-            gone = await athletes.hold_deauthorized(connection, now - timedelta(days=kept.deauthorized_days))
+            await connect_states.prune(connection, now)
+            await farewells.prune(connection, now - FAREWELLS_KEPT)
+            gone = await athletes.hold_departed(connection, now - timedelta(days=kept.deauthorized_days))
             await jobs.enqueue(connection, [erase_athlete.new(athlete_id, now) for athlete_id in gone])
         if any(pruned.values()) or gone:
             log.info("retention.applied", **pruned, athletes_to_erase=len(gone))

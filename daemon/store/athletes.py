@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -10,6 +11,27 @@ from daemon.store import sync_states
 from daemon.store.database import Connection, fetched, named_queries
 
 _queries: Final = named_queries("athletes")
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """Why an athlete may be erased: he is leaving by hand, or is deauthorized; since when."""
+
+    deauthorized_at: datetime | None
+    leaving_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What is held of an athlete, counted."""
+
+    athlete_id: int
+    name: str | None
+    activities: int
+    first_start_at: datetime | None
+    thresholds: int
+    wellness_days: int
+    fitness_days: int
 
 
 async def upsert(
@@ -83,16 +105,35 @@ async def dirty_fitness(connection: Connection, athlete_id: int, from_on: date) 
     await _queries.dirty_fitness(connection, athlete_id=athlete_id, from_on=from_on)
 
 
-async def hold_deauthorized(connection: Connection, before: datetime) -> list[int]:
-    """Return athletes who took their authorization back before an instant and have not come back, as hold_known."""
-    rows = await fetched(_queries.hold_deauthorized(connection, before=before))
+async def hold_departed(connection: Connection, before: datetime) -> list[int]:
+    """Return who is to be erased, held as in hold_known.
+
+    They took their authorization back before an instant and have not come back, or are leaving by hand.
+    """
+    rows = await fetched(_queries.hold_departed(connection, before=before))
     return [row["athlete_id"] for row in rows]
 
 
-async def lock_deauthorized(connection: Connection, athlete_id: int) -> datetime | None:
-    """Return since when an athlete is deauthorized, holding his row; None where he has come back."""
-    row = await _queries.lock_deauthorized(connection, athlete_id=athlete_id)
-    return row["deauthorized_at"] if row is not None else None
+async def lock_departed(connection: Connection, athlete_id: int) -> Departed | None:
+    """Return why an athlete may be erased, holding his row; None where he has come back, or is gone."""
+    row = await _queries.lock_departed(connection, athlete_id=athlete_id)
+    return Departed(**row) if row is not None else None
+
+
+async def leave(connection: Connection, athlete_id: int, now: datetime) -> bool:
+    """Mark an athlete as leaving and rest his jobs; False where there is none."""
+    return await _queries.leave(connection, athlete_id=athlete_id, at=now) is not None
+
+
+async def belongings(connection: Connection, athlete_id: int) -> Belongings | None:
+    """Count what is held of an athlete; None where there is none."""
+    row = await _queries.belongings(connection, athlete_id=athlete_id)
+    return Belongings(**row) if row is not None else None
+
+
+async def describe(connection: Connection, athlete_id: int, name: str | None, sex: str | None) -> None:
+    """Keep what Strava tells of an athlete himself; None leaves what is known."""
+    await _queries.describe(connection, athlete_id=athlete_id, name=name, sex=sex)
 
 
 async def erase(connection: Connection, athlete_id: int) -> None:

@@ -1,7 +1,8 @@
 """The pool, transactions and named queries: the way in to PostgreSQL.
 
 Errors are translated here, once: what passes by itself (a restart, a broken connection, a serialisation
-conflict) is Retryable; all else is a bug and keeps its own name. This module refuses to know any table.
+conflict) is Retryable; what hangs on a row that is gone is Gone; all else is a bug and keeps its own name. This
+module refuses to know any table.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from daemon import brought_along
-from daemon.core.errors import Retryable
+from daemon.core.errors import Permanent, Retryable
 
 SQL_DIRECTORY: Final = brought_along("sql")
 LEAST_MAJOR: Final = 15
@@ -50,11 +51,17 @@ PASSING: Final = (
 )
 
 
+class Gone(Permanent):
+    """What was to be stored hangs on a row that is not there any more: its athlete was erased meanwhile."""
+
+
 @asynccontextmanager
 async def translated() -> AsyncIterator[None]:
-    """Turn errors of the database that pass by themselves into Retryable."""
+    """Turn errors of the database that pass by themselves into Retryable, and a missing row into Gone."""
     try:
         yield
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Gone(f"what this belongs to is gone ({error.constraint_name})") from error
     except PASSING as error:
         raise Retryable(f"the database did not answer ({type(error).__name__})") from error
 
@@ -103,6 +110,15 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection in a transaction: commit on leaving, roll back on any error."""
         async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection on which every statement sees the same instant, and none writes."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             yield connection
 
     @asynccontextmanager

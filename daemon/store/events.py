@@ -33,7 +33,7 @@ class Unfolded:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What became of one event; `owner_id` None where it could not be read."""
+    """What became of one event; `owner_id` None where it could not be read, or is none of our athletes."""
 
     event_id: int
     owner_id: int | None

@@ -176,9 +176,15 @@ async def prune(connection: Connection, before: datetime, most: int) -> int:
     return count
 
 
-async def forget_athlete(connection: Connection, athlete_id: int, but_job_id: int) -> None:
-    """Drop every other job on an athlete's data, for his erasure."""
-    await _queries.forget_athlete(connection, athlete_id=athlete_id, but_job_id=but_job_id)
+async def forget_athlete(connection: Connection, athlete_id: int) -> None:
+    """Drop every job on an athlete's data, for his erasure; what runs of them can settle nothing."""
+    await _queries.forget_athlete(connection, athlete_id=athlete_id)
+
+
+async def vanish(connection: Connection, job: Job) -> None:
+    """Settle a job without a trace, in the transaction that holds its results; raises LeaseLost."""
+    row = await _queries.vanish(connection, job_id=job.job_id, token=job.token)
+    _held(row, job)
 
 
 async def read(connection: Connection, job_id: int) -> dict[str, Any] | None:

@@ -262,6 +262,11 @@ async def fail_asks(connection: Connection, athlete_id: int, reason: str) -> Non
     await _queries.fail_asks(connection, athlete_id=athlete_id, failure=reason)
 
 
+async def forget_athlete(connection: Connection, athlete_id: int) -> None:
+    """Name an athlete in no run any more, for his erasure; his asks go with him."""
+    await _queries.forget_athlete(connection, athlete_id=athlete_id)
+
+
 # ── for people ──────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -35,11 +35,17 @@ STORE_FOR_SECONDS: Final = 60.0
 SETTLE_DELAYS_SECONDS: Final = (0.5, 1.5, 3.0)  # until a refresh elsewhere must have been stored
 
 
-class Refresher(Protocol):
-    """Where refreshes are sent."""
+class Issuer(Protocol):
+    """Where tokens come from, and where they are given back."""
+
+    async def exchange(self, code: SecretStr) -> TokenAnswer:
+        """Trade the code that a consent gave."""
 
     async def refresh(self, refresh_token: SecretStr) -> TokenAnswer:
         """Trade a refresh token; raises Revoked where it is dead."""
+
+    async def revoke(self, token: SecretStr) -> None:
+        """End an authorization; one that has ended is no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,9 @@ class AccessToken:
 class Vault:
     """Gives every caller a token that works, or Revoked."""
 
-    def __init__(self, database: Database, refresher: Refresher, cipher: Cipher, clock: Clock) -> None:
+    def __init__(self, database: Database, issuer: Issuer, cipher: Cipher, clock: Clock) -> None:
         self._database = database
-        self._refresher = refresher
+        self._issuer = issuer
         self._cipher = cipher
         self._clock = clock
 
@@ -92,6 +98,24 @@ class Vault:
             return False
         return True
 
+    async def exchange(self, code: SecretStr) -> TokenAnswer:
+        """Trade the code that an athlete's consent gave for his tokens, which nobody has stored yet."""
+        return await self._issuer.exchange(code)
+
+    async def revoke(self, athlete_id: int) -> None:
+        """End an athlete's authorization at Strava; what is stored stays. No tokens: nothing to end.
+
+        As the only one who may refresh: a token that is replaced at this moment would end nothing.
+        """
+        async with credentials.refreshing(self._database, athlete_id) as lock:
+            sealed = await credentials.read(lock, athlete_id)
+            if sealed is not None:
+                await self.revoke_sealed(athlete_id, sealed.refresh_token)
+
+    async def revoke_sealed(self, athlete_id: int, refresh_token: bytes) -> None:
+        """End the authorization behind a sealed refresh token that is stored no more."""
+        await self._issuer.revoke(self._cipher.open(athlete_id, "refresh_token", refresh_token))
+
     async def _token(self, athlete_id: int) -> AccessToken:
         async with self._database.connection() as connection:
             sealed = await credentials.read(connection, athlete_id)
@@ -124,7 +148,7 @@ class Vault:
 
     async def _exchange(self, athlete_id: int, sealed: credentials.Sealed, refresh_token: SecretStr) -> AccessToken:
         try:
-            answer = await self._refresher.refresh(refresh_token)
+            answer = await self._issuer.refresh(refresh_token)
         except Revoked:
             return await self._refused(athlete_id, sealed)
         version = await self._store(athlete_id, sealed.version, answer)

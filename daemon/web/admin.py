@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -36,14 +35,13 @@ from daemon.web.problems import (
     Refused,
 )
 from daemon.web.sessions import Kind, Sessions, check_forgery
+from daemon.web.throttle import Throttle, sender_of
 
 log = structlog.get_logger()
 
 BELIEVED_SECONDS: Final = 3.0  # so long a revocation may take to be noticed
 LOOKUP_SECONDS: Final = 5.0
-MOST_SENDERS: Final = 1024
 USED_EVERY: Final = timedelta(minutes=1)  # `last_used_at` is no finer
-TOLD_EVERY_SECONDS: Final = 60.0
 HOW_TO: Final = (
     "send the header `Authorization: Bearer TOKEN`; `domestique tokens create NAME` makes one where the daemon runs"
 )
@@ -66,9 +64,7 @@ class Guard:
         self._sessions = sessions
         self._known: dict[bytes, Known] = {}  # only tokens that were good: no more than were ever made
         self._looking = asyncio.Lock()  # a burst with one token is one lookup
-        self._all = attempts.full(attempts.ALL, clock.elapsed_seconds())
-        self._senders: OrderedDict[str, attempts.Bucket] = OrderedDict()
-        self._told_at = -math.inf
+        self._throttle = Throttle(attempts.EACH, attempts.ALL, clock, "admin.throttled")
 
     def read(self, handler: Handler) -> Handler:
         """Let in whoever may read."""
@@ -136,12 +132,12 @@ class Guard:
                 return believed
             if digest in self._known:
                 return await self._look_up(digest, sender)
-            wait_seconds = self._take(sender)
+            wait_seconds = self._throttle.take(sender)
             if wait_seconds is not None:
                 return wait_seconds
             token = await self._look_up(digest, sender)
         if token is not None:
-            self._give_back(sender)
+            self._throttle.give_back(sender)
         return token
 
     def _believed(self, digest: bytes) -> Token | None:
@@ -167,32 +163,3 @@ class Guard:
             token_id=token.token_id if token is not None else None,
         )
         return None
-
-    def _take(self, sender: str) -> float | None:
-        """Count an attempt; returns in how many seconds one is borne, where none is now."""
-        at = self._clock.elapsed_seconds()
-        mine = attempts.take(self._senders.get(sender) or attempts.full(attempts.EACH, at), attempts.EACH, at)
-        everybodys = attempts.take(self._all, attempts.ALL, at)
-        if isinstance(mine, float) or isinstance(everybodys, float):
-            if at - self._told_at > TOLD_EVERY_SECONDS:
-                self._told_at = at
-                log.warning("admin.throttled", sender=sender, everybody=isinstance(everybodys, float))
-            return max(wait for wait in (mine, everybodys) if isinstance(wait, float))
-        self._all = everybodys
-        self._senders[sender] = mine
-        self._senders.move_to_end(sender)
-        while len(self._senders) > MOST_SENDERS:  # who is forgotten starts anew; the bucket for all holds
-            self._senders.popitem(last=False)
-        return None
-
-    def _give_back(self, sender: str) -> None:
-        self._all = attempts.give_back(self._all, attempts.ALL)
-        if sender in self._senders:
-            self._senders[sender] = attempts.give_back(self._senders[sender], attempts.EACH)
-
-
-def sender_of(request: web.Request) -> str:
-    """Return whom attempts of this request are counted against."""
-    # Some proxies add to the header, some add another of its name.
-    forwarded_for = ",".join(request.headers.getall("X-Forwarded-For", []))
-    return attempts.sender(request.remote, forwarded_for or None)

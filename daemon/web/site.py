@@ -17,6 +17,11 @@ from daemon.web.endpoints import Endpoint
 
 # Paths that are not in openapi.json, and why.
 NOT_DESCRIBED: Final[Mapping[str, str]] = {
+    "/": "the first page",
+    "/connect": "leads a browser to Strava",
+    "/connect/strava": "where Strava sends the browser back to",
+    "/sign-out": "a form's address",
+    "/athlete/leave": "a page, and its form's address",
     "/api": "the description, as a page",
     "/problems/{name}": "a page that tells one kind of problem",
 }

@@ -13,8 +13,9 @@ INSERT INTO turns (athlete_id) VALUES (:athlete_id) ON CONFLICT (athlete_id) DO 
 
 -- name: hold_known(athlete_ids)
 -- Holds them until the transaction ends, side by side with any other work but erasure: no job is queued for an
--- athlete who is being erased, where it could never run.
-SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]) ORDER BY athlete_id FOR KEY SHARE;
+-- athlete who is being erased, where it could never run. Who is leaving is none of ours any more.
+SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]) AND leaving_at IS NULL
+ORDER BY athlete_id FOR KEY SHARE;
 
 -- name: lose_activities(athlete_id)!
 -- What Strava says of a scope counts more than what was granted once; a reconnect writes the scope anew.
@@ -22,8 +23,8 @@ UPDATE athletes SET scope = array_remove(array_remove(scope, 'activity:read'), '
 WHERE athlete_id = :athlete_id;
 
 -- name: get(athlete_id)^
-SELECT athlete_id, name, sex, born_on, scope, state, state_reason, state_since, deauthorized_at, fitness_dirty_from,
-    loads_dirty_from, thresholds_looked_on, threshold_doubts
+SELECT athlete_id, name, sex, born_on, scope, state, state_reason, state_since, deauthorized_at, leaving_at,
+    fitness_dirty_from, loads_dirty_from, thresholds_looked_on, threshold_doubts
 FROM athletes WHERE athlete_id = :athlete_id;
 
 -- name: lock(athlete_id)^
@@ -46,10 +47,10 @@ WITH resting AS (
 SELECT athlete_id FROM resting;
 
 -- name: wake(athlete_id)^
--- Returns a row only where he was resting.
+-- Returns a row only where he was resting. Who is leaving sleeps on: a refresh under way as he left changes nothing.
 WITH woken AS (
     UPDATE athletes SET state = 'active', state_reason = NULL, state_since = now(), deauthorized_at = NULL
-    WHERE athlete_id = :athlete_id AND state <> 'active' RETURNING athlete_id
+    WHERE athlete_id = :athlete_id AND state <> 'active' AND leaving_at IS NULL RETURNING athlete_id
 )
 UPDATE turns SET resting = false FROM woken WHERE turns.athlete_id = woken.athlete_id RETURNING turns.athlete_id;
 
@@ -67,14 +68,45 @@ SELECT state, count(*)::bigint AS athletes FROM athletes GROUP BY state ORDER BY
 UPDATE athletes SET fitness_dirty_from = LEAST(fitness_dirty_from, :from_on::date)
 WHERE athlete_id = :athlete_id AND (fitness_dirty_from IS NULL OR fitness_dirty_from > :from_on::date);
 
--- name: hold_deauthorized(before)
--- Held as in hold_known; whoever is being erased already is passed over.
-SELECT athlete_id FROM athletes WHERE deauthorized_at < :before::timestamptz AND state = 'needs_authorization'
+-- name: hold_departed(before)
+-- By the calendar, and whoever is leaving, should his own job have been lost. Held as in hold_known; whoever is being
+-- erased already is passed over.
+SELECT athlete_id FROM athletes
+WHERE leaving_at IS NOT NULL OR (deauthorized_at < :before::timestamptz AND state = 'needs_authorization')
 ORDER BY athlete_id FOR KEY SHARE SKIP LOCKED;
 
--- name: lock_deauthorized(athlete_id)^
--- Erasure by the calendar asks once more, under a lock, whether the athlete has come back.
-SELECT deauthorized_at FROM athletes WHERE athlete_id = :athlete_id AND state = 'needs_authorization' FOR UPDATE;
+-- name: lock_departed(athlete_id)^
+-- Erasure asks once more, under a lock that all others wait for, whether the athlete has come back.
+SELECT deauthorized_at, leaving_at FROM athletes
+WHERE athlete_id = :athlete_id
+    AND (leaving_at IS NOT NULL OR (deauthorized_at IS NOT NULL AND state = 'needs_authorization'))
+FOR UPDATE;
+
+-- name: leave(athlete_id, at)^
+-- By his own or the operator's hand. Said twice, the first time stands; none of his other jobs starts any more.
+WITH leaving AS (
+    UPDATE athletes SET leaving_at = coalesce(leaving_at, :at::timestamptz), state = 'needs_authorization',
+        state_reason = 'is being erased',
+        state_since = CASE WHEN state = 'active' THEN now() ELSE state_since END
+    WHERE athlete_id = :athlete_id RETURNING athlete_id
+), resting AS (
+    UPDATE turns SET resting = true FROM leaving WHERE turns.athlete_id = leaving.athlete_id
+)
+SELECT athlete_id FROM leaving;
+
+-- name: belongings(athlete_id)^
+-- What an erasure takes along, counted for whoever asks for it. One snapshot.
+SELECT a.athlete_id, a.name,
+    (SELECT count(*) FROM activities v WHERE v.athlete_id = a.athlete_id)::bigint AS activities,
+    (SELECT min(v.start_at) FROM activities v WHERE v.athlete_id = a.athlete_id) AS first_start_at,
+    (SELECT count(*) FROM thresholds t WHERE t.athlete_id = a.athlete_id)::bigint AS thresholds,
+    (SELECT count(DISTINCT w.on_day) FROM wellness w WHERE w.athlete_id = a.athlete_id)::bigint AS wellness_days,
+    (SELECT count(*) FROM fitness f WHERE f.athlete_id = a.athlete_id)::bigint AS fitness_days
+FROM athletes a WHERE a.athlete_id = :athlete_id;
+
+-- name: describe(athlete_id, name, sex)!
+-- What is not told keeps its value.
+UPDATE athletes SET name = coalesce(:name, name), sex = coalesce(:sex, sex) WHERE athlete_id = :athlete_id;
 
 -- name: erase(athlete_id)!
 -- Everything else of the athlete's hangs on this row and goes with it.

@@ -12,9 +12,9 @@ SELECT event_id, body, signature FROM events WHERE folded_at IS NULL
 ORDER BY event_id LIMIT :most::integer FOR UPDATE SKIP LOCKED;
 
 -- name: mark_folded(event_ids, owner_ids, outcomes)!
--- Of strangers only the fact is kept that something came.
+-- Of strangers only the fact is kept that something came, not who they are: one who was just erased is one of them.
 UPDATE events SET folded_at = now(), outcome = done.outcome, owner_id = done.owner_id,
-    body = CASE WHEN done.outcome = 'unknown_owner' THEN '' ELSE events.body END
+    body = CASE WHEN done.owner_id IS NULL AND done.outcome <> 'malformed' THEN '' ELSE events.body END
 FROM unnest(:event_ids::bigint[], :owner_ids::bigint[], :outcomes::text[]) AS done (event_id, owner_id, outcome)
 WHERE events.event_id = done.event_id;
 

@@ -209,10 +209,20 @@ WITH old AS (
 )
 SELECT count(*) FROM gone;
 
--- name: forget_athlete(athlete_id, but_job_id)!
--- Those without a serial key tell in their payload about whom they are.
-DELETE FROM jobs WHERE (serial_key = :athlete_id OR serial_key IS NULL
-    AND payload->>'athlete_id' = (:athlete_id::bigint)::text) AND job_id <> :but_job_id;
+-- name: forget_athlete(athlete_id)!
+-- Those without a serial key tell in their payload about whom they are. What runs of them loses its lease: it settles
+-- nothing and rolls back.
+DELETE FROM jobs WHERE serial_key = :athlete_id
+    OR (serial_key IS NULL AND payload->>'athlete_id' = (:athlete_id::bigint)::text);
+
+-- name: vanish(job_id, token)^
+-- Fenced as complete is; not even that it ran is kept.
+WITH gone AS (
+    DELETE FROM jobs WHERE job_id = :job_id AND token = :token RETURNING job_id, serial_key
+), freed AS (
+    UPDATE turns SET job_id = NULL FROM gone WHERE turns.athlete_id = gone.serial_key AND turns.job_id = gone.job_id
+)
+SELECT job_id FROM gone;
 
 -- name: backlog()
 -- What waits for Strava, by lane and kind.

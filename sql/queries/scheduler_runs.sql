@@ -163,8 +163,9 @@ WITH open AS MATERIALIZED (
 SELECT count(*) FROM settled;
 
 -- name: finish(run_id, token, state, result, error)^
--- Fenced; the figures are sums over its asks. What a failed run had decided and not queued stays undone.
-UPDATE scheduler_runs r SET state = :state, finished_at = now(), token = NULL, lease_until = NULL,
+-- Fenced; the figures are sums over its asks. What a failed run had decided and not queued stays undone. How far it
+-- had come names an athlete, and is of no use any more.
+UPDATE scheduler_runs r SET state = :state, finished_at = now(), token = NULL, lease_until = NULL, cursor_athlete_id = 0,
     result = :result, error = :error,
     synced = f.synced, failed = f.failed, calls = f.calls, new_activities = f.new_activities, edited = f.edited,
     deleted = f.deleted, missed_webhooks = f.missed_webhooks
@@ -178,6 +179,10 @@ FROM (
 ) f
 WHERE r.run_id = :run_id AND r.token = :token
 RETURNING r.considered, r.skipped, r.synced, r.failed, r.calls, r.new_activities, r.edited, r.deleted, r.missed_webhooks;
+
+-- name: forget_athlete(athlete_id)!
+-- With his erasure: a run that had come just as far as him has come as far as whoever is before him.
+UPDATE scheduler_runs SET cursor_athlete_id = cursor_athlete_id - 1 WHERE cursor_athlete_id = :athlete_id;
 
 -- name: put_down(run_id, token, wait_seconds, error, give_back)^
 -- Fenced: back to waiting, where the next daemon takes it up at its cursor. By the database's clock, as leases are.

@@ -8,7 +8,7 @@ SELECT
         WHERE j.state = 'queued' AND j.lane IN ('live', 'interactive') AND (j.while_resting OR t.resting IS NOT TRUE))
         AS oldest_runnable_at,
     (SELECT count(*) FROM jobs WHERE state = 'dead')::bigint AS dead_jobs,
-    (SELECT count(*) FROM athletes WHERE state = 'needs_authorization')::bigint AS needs_authorization,
+    (SELECT count(*) FROM athletes WHERE state = 'needs_authorization' AND leaving_at IS NULL)::bigint AS needs_authorization,
     EXISTS (SELECT 1 FROM apps WHERE client_id = :client_id AND subscription_id IS NOT NULL) AS subscription_known,
     (SELECT subscription_state FROM apps WHERE client_id = :client_id) AS subscription_state,
     (SELECT subscription_detail FROM apps WHERE client_id = :client_id) AS subscription_detail,

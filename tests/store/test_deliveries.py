@@ -197,7 +197,7 @@ async def test_the_deliveries_of_an_erased_athlete_go_with_him_and_others_stay(p
         await post.tell(athlete_id=athlete_id, activity_id=athlete_id)
     await post.dispatch.dispatch_once()
     async with post.database.transaction() as connection:
-        await jobs.forget_athlete(connection, 1, but_job_id=0)
+        await jobs.forget_athlete(connection, 1)
     (row,) = await post.rows("SELECT payload FROM jobs WHERE kind = 'deliver'")
     assert row["payload"]["athlete_id"] == 2
 
@@ -210,7 +210,7 @@ async def test_news_of_an_athlete_who_is_being_erased_become_no_deliveries(post:
             await erasing.execute("SELECT 1 FROM athletes WHERE athlete_id = 1 FOR UPDATE")
             dispatching = asyncio.create_task(post.dispatch.dispatch_once())
             await until_waiting(watching)
-            await jobs.forget_athlete(erasing, 1, but_job_id=0)
+            await jobs.forget_athlete(erasing, 1)
             await athletes.erase(erasing, 1)
         assert await dispatching == 1
     assert await post.rows("SELECT 1 FROM jobs WHERE kind = 'deliver'") == []

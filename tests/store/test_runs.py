@@ -360,7 +360,7 @@ async def _straggle(connection: Connection, how: str) -> None:
     job = await claim_one(connection)
     assert job.serial_key == 1
     if how == "is gone":
-        await jobs.forget_athlete(connection, 1, but_job_id=0)
+        await jobs.forget_athlete(connection, 1)
     elif how == "died":
         await jobs.bury(connection, job, "Strava answers 500")
     elif how == "is done":

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from daemon.cli.athletes import Newcomer, admit_newcomer
 from daemon.jobs import athlete_thresholds
 from daemon.jobs.athlete_thresholds import Unacceptable, UnknownAthlete
+from daemon.jobs.newcomers import Newcomer, admit
 from daemon.science.evidence import Kind
 from daemon.science.lineage import entries_on
 from daemon.science.thresholds import Row
@@ -136,7 +136,7 @@ async def test_another_import_with_other_values_asks_for_all_loads_again_and_the
     for ftp, jobs in ((240, 0), (240, 0), (250, 1)):
         line = {"athlete_id": 3, "refresh_token": "r", "scope": "read", "ftp": ftp, "born_on": "1986-06-01"}
         async with connection.transaction():
-            await admit_newcomer(connection, cipher, Newcomer.model_validate(line), 0)
+            await admit(connection, cipher, Newcomer.model_validate(line), 0, LONG_AGO, "a test")
         assert await asked(connection) == ["1970-01-01"] * jobs
     assert await connection.fetchval("SELECT born_on FROM athletes WHERE athlete_id = 3") == date(1986, 6, 1)
 

@@ -346,7 +346,7 @@ async def test_a_dead_refresh_token_rests_the_athlete_and_his_jobs_and_never_lea
 
     await assert_at_rest(connection, deauthorized=False)
     assert (await state(connection))["state_reason"] == "Strava refused the refresh token"
-    assert await athletes.hold_deauthorized(connection, later(60)) == []
+    assert await athletes.hold_departed(connection, later(60)) == []
     assert (strava.refusals, strava.calls) == (1, 0)
 
 
@@ -542,7 +542,7 @@ async def test_who_took_the_authorization_back_is_marked_for_erasure(
 
     await assert_at_rest(connection, deauthorized=True)
     assert (await state(connection))["state_reason"] == "the athlete took the authorization back"
-    assert await athletes.hold_deauthorized(connection, later(60)) == [ATHLETE_ID]
+    assert await athletes.hold_departed(connection, later(60)) == [ATHLETE_ID]
 
 
 async def test_an_athlete_at_rest_by_a_dead_token_becomes_deauthorized_only_by_proof(

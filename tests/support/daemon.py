@@ -18,7 +18,8 @@ import aiohttp
 import asyncpg
 
 from daemon import config
-from daemon.cli.athletes import Newcomer, admit_newcomer
+from daemon.clock import SystemClock
+from daemon.jobs.newcomers import Newcomer, admit
 from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.vault.cipher import Cipher, new_key
@@ -154,10 +155,11 @@ class Daemon:
 
     async def _admit(self, newcomers: list[Newcomer]) -> list[int]:
         """Do what `athletes import` does beside a daemon, without a process of its own."""
-        settings = config.load(self.config)
+        settings, now = config.load(self.config), SystemClock().now()
+        cipher, days = Cipher(settings.vault.keys), settings.backfill.days
         async with Database(self._arguments(), 1) as database, database.transaction() as connection:
             for newcomer in newcomers:
-                await admit_newcomer(connection, Cipher(settings.vault.keys), newcomer, settings.backfill.days)
+                await admit(connection, cipher, newcomer, days, now, "athletes import")
         return [newcomer.athlete_id for newcomer in newcomers]
 
     def log_lines(self, event: str | None = None) -> list[dict[str, Any]]:

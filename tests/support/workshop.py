@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from daemon.cli.athletes import Newcomer, admit_newcomer
 from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.core.admission import LANES, Lane
@@ -19,6 +18,7 @@ from daemon.courier.client import Courier
 from daemon.intervals.client import IntervalsClient
 from daemon.jobs import sync_athlete
 from daemon.jobs.kinds import KINDS
+from daemon.jobs.newcomers import Newcomer, admit
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
@@ -60,7 +60,7 @@ class Workshop:
         known = {key: row[key] for key in KNOWN if row[key] is not None}
         newcomer = Newcomer.model_validate({"athlete_id": athlete_id, "scope": scope or row["scope"], **known})
         async with self.rooms.database.transaction() as connection:
-            await admit_newcomer(connection, self._cipher, newcomer, backfill_days)
+            await admit(connection, self._cipher, newcomer, backfill_days, self.rooms.clock.now(), "a test")
 
     async def queue(self, *queued: NewJob) -> None:
         async with self.rooms.database.transaction() as connection:

@@ -319,7 +319,7 @@ async def test_a_refresh_that_found_no_connection_is_sent_again(
 ) -> None:
     answers.post(f"{OAUTH}/token", exception=broken)
     answers.post(f"{OAUTH}/token", payload=TOKENS)
-    assert (await oauth.refresh(TOKEN)).athlete_id is None
+    assert (await oauth.refresh(TOKEN)).athlete is None
     assert len(sent(answers, "POST", f"{OAUTH}/token")) == 2
 
 
@@ -345,7 +345,8 @@ async def test_a_fresh_code_is_tried_until_strava_knows_it(oauth: OAuthClient, a
     answers.post(f"{OAUTH}/token", status=400, body=complaint, repeat=2)
     answers.post(f"{OAUTH}/token", payload={**TOKENS, "athlete": {"id": 34}, "scope": "read"})
     tokens = await oauth.exchange(SecretStr("code"))
-    assert (tokens.athlete_id, tokens.scope) == (34, frozenset({"read"}))
+    assert tokens.athlete is not None
+    assert (tokens.athlete.athlete_id, tokens.scope) == (34, frozenset({"read"}))
 
 
 async def test_a_code_that_strava_never_knows_is_refused(oauth: OAuthClient, answers: aioresponses) -> None:

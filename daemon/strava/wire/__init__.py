@@ -7,6 +7,7 @@ from daemon.strava.wire.accounts import Athlete, Subscription, TokenAnswer, Zone
 from daemon.strava.wire.activity_fields import Activity
 from daemon.strava.wire.answers import decipher
 from daemon.strava.wire.faults import (
+    AppFull,
     CallbackRefused,
     CodeRefused,
     Complaint,
@@ -43,6 +44,7 @@ __all__ = [
     "STREAM_KEYS",
     "Activity",
     "AppCredentials",
+    "AppFull",
     "Athlete",
     "CallbackRefused",
     "CodeRefused",

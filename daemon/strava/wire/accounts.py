@@ -18,14 +18,15 @@ from daemon.strava.wire.fields import Fields, load_list, load_object, refusal
 class TokenAnswer:
     """An answer of the token endpoint; `refresh_token` has replaced the one that was sent.
 
-    A refresh tells no athlete. `scope` is what the athlete really granted, None where Strava does not say.
+    A refresh tells no athlete, a consent the short form of one. `scope` is what the athlete really granted, None
+    where Strava does not say.
     Source: https://developers.strava.com/docs/authentication/#tokenexchange
     """
 
     access_token: SecretStr
     refresh_token: SecretStr
     expires_at: datetime
-    athlete_id: int | None
+    athlete: Athlete | None
     scope: frozenset[str] | None
 
 
@@ -39,6 +40,11 @@ class Athlete:
     sex: str | None  # "M", "F"
     weight_kg: float | None
     ftp_watts: int | None  # as typed in by the athlete; needs the scope profile:read_all
+
+    @property
+    def name(self) -> str | None:
+        """Return the whole name; None where he has none, or only blanks."""
+        return " ".join(part.strip() for part in (self.first_name, self.last_name) if part and part.strip()) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ def read_token(body: bytes) -> TokenAnswer:
         access_token=_token(fields, "access_token"),
         refresh_token=_token(fields, "refresh_token"),
         expires_at=fields.epoch("expires_at"),
-        athlete_id=None if athlete is None else athlete.identity("id"),
+        athlete=None if athlete is None else _athlete(athlete),
         # Strava separates by commas, the OAuth standard by spaces.
         scope=None if scope is None else frozenset(re.findall(r"[^\s,]+", scope)),
     )
@@ -98,7 +104,10 @@ def _token(fields: Fields, name: str) -> SecretStr:
 
 def read_athlete(body: bytes) -> Athlete:
     """Read the athlete whose token asked."""
-    fields = load_object(body, "athlete")
+    return _athlete(load_object(body, "athlete"))
+
+
+def _athlete(fields: Fields) -> Athlete:
     return Athlete(
         athlete_id=fields.identity("id"),
         first_name=fields.text_or_none("firstname"),

@@ -31,6 +31,10 @@ class CodeRefused(Permanent):
     """Strava does not know this authorization code, or not yet: a fresh one may take two seconds."""
 
 
+class AppFull(Permanent):
+    """The app may hold no more athletes."""
+
+
 class SubscriptionExists(Permanent):
     """The app has its one push subscription already."""
 
@@ -186,7 +190,7 @@ def _not_subscribed(fault: Fault, said: str) -> DomestiqueError:
 
 def _crowded(fault: Fault, said: str) -> DomestiqueError:
     if "connected athletes" in fault.words.lower():
-        return Permanent(
+        return AppFull(
             f"{said}. The Strava app may not hold more athletes: ask Strava for a higher athlete capacity"
             " (https://developers.strava.com/docs/rate-limits/) or disconnect somebody"
         )
