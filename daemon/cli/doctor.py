@@ -125,7 +125,7 @@ async def _secrets(settings: Settings, connection: Connection) -> Line:
             try:
                 cipher.reseal(row.sealed)
             except Permanent:
-                unreadable.append(f"{place} of athlete {row.row_id}")
+                unreadable.append(f"{place} {row.row_id}")
     return diagnosis.secrets(await sealed_secrets.count(connection), looked, current, unreadable)
 
 

@@ -14,14 +14,18 @@ _queries: Final = named_queries("sealed_secrets")
 class Place(StrEnum):
     """The columns that hold secrets, as people call them."""
 
-    REFRESH_TOKENS = "refresh token"
-    ACCESS_TOKENS = "access token"
-    INTERVALS = "key of Intervals.icu"
+    REFRESH_TOKENS = "refresh token of athlete"
+    ACCESS_TOKENS = "access token of athlete"
+    INTERVALS = "key of Intervals.icu of athlete"
+    WEBHOOK_ADDRESSES = "address of notification"
+    WEBHOOK_SECRETS = "secret of notification"
+    OLD_WEBHOOK_SECRETS = "old secret of notification"
+    FAREWELL_TOKENS = "token to take leave with of athlete"
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSecret:
-    """One secret as it is stored; `row_id` is its athlete."""
+    """One secret as it is stored; `row_id` is its athlete, or its endpoint."""
 
     row_id: int
     sealed: bytes
@@ -36,13 +40,23 @@ async def page(connection: Connection, place: Place, after: int, most: int) -> l
 async def exchange(connection: Connection, place: Place, secret: SealedSecret, sealed: bytes) -> bool:
     """Store what was sealed anew; False where the row holds another secret by now."""
     change = {"row_id": secret.row_id, "old": secret.sealed, "new": sealed}
+    row: object = None
     match place:
         case Place.REFRESH_TOKENS:
-            return await _queries.exchange_refresh_token(connection, **change) is not None
+            row = await _queries.exchange_refresh_token(connection, **change)
         case Place.ACCESS_TOKENS:
-            return await _queries.exchange_access_token(connection, **change) is not None
+            row = await _queries.exchange_access_token(connection, **change)
         case Place.INTERVALS:
-            return await _queries.exchange_intervals_secret(connection, **change) is not None
+            row = await _queries.exchange_intervals_secret(connection, **change)
+        case Place.WEBHOOK_ADDRESSES:
+            row = await _queries.exchange_webhook_address(connection, **change)
+        case Place.WEBHOOK_SECRETS:
+            row = await _queries.exchange_webhook_secret(connection, **change)
+        case Place.OLD_WEBHOOK_SECRETS:
+            row = await _queries.exchange_old_webhook_secret(connection, **change)
+        case Place.FAREWELL_TOKENS:
+            row = await _queries.exchange_farewell_token(connection, **change)
+    return row is not None
 
 
 async def count(connection: Connection) -> int:

@@ -59,7 +59,7 @@ async def _renew(database: Database, cipher: Cipher, place: Place, row: SealedSe
     try:
         fresh = cipher.reseal(row.sealed)
     except Permanent:
-        found.unreadable.append(f"{place} of athlete {row.row_id}")
+        found.unreadable.append(f"{place} {row.row_id}")
         return
     async with database.connection() as connection:
         if await sealed_secrets.exchange(connection, place, row, fresh):
