@@ -30,6 +30,11 @@ from daemon.web.intervals_keys import IntervalsKeys
 from daemon.web.leaving import LeavingPages
 from daemon.web.live import LivePages
 from daemon.web.notifications import NotificationPages
+from daemon.web.operator.overview import OverviewPages, Place
+from daemon.web.operator.pages import OperatorPages
+from daemon.web.operator.people import PeoplePages
+from daemon.web.operator.queue import QueuePages
+from daemon.web.operator.sign_in import SignIn
 from daemon.web.profile import ProfilePage, StravaApp
 from daemon.web.quota import QuotaPage
 from daemon.web.recompute import RecomputePage
@@ -64,13 +69,20 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     sessions = Sessions(database, clock)
     guard, allow_private = Guard(database, clock, sessions), settings.notifications.allow_private
     notifications = NotificationPages(database, rooms.cipher, rooms.courier, clock, allow_private=allow_private)
+    people = PeoplePages(database, client_id, Policy(settings.sync.policy), clock)
+    here = Place(client_id, lengths, settings.schedule.timezone)
     leaving = LeavingPages(rooms, sessions, running.worker.wake)
     pages = [
         *ConnectPages(rooms, sessions, strava, settings.backfill.days, running.worker.wake).routes(),
         *leaving.routes(),
+        *SignIn(database, guard, sessions).routes(),
+        *OperatorPages(database, sessions, people).routes(),
     ]
     endpoints = [
         *leaving.endpoints(),
+        *OverviewPages(database, running.pulse, here, clock).endpoints(),
+        *QueuePages(database, running.worker.wake).endpoints(),
+        *people.endpoints(),
         *HealthPages(running.pulse).endpoints(),
         *QuotaPage(database, client_id, lengths).endpoints(),
         *BackfillPage(database, client_id, lengths).endpoints(),

@@ -107,6 +107,20 @@ def overall(checks: tuple[Check, ...]) -> Verdict:
     return max((check.verdict for check in checks), key=order.index, default=Verdict.FAILING)
 
 
+def headline(checks: tuple[Check, ...]) -> str:
+    """Say in a sentence how everything does."""
+    counts = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
+    failing, warning = counts[Verdict.FAILING], counts[Verdict.WARNING]
+    if failing:
+        also = f", {warning} {'warns' if warning == 1 else 'warn'}" if warning else ""
+        return (
+            f"Not everything works: {failing} of {len(checks)} checks {'fails' if failing == 1 else 'fail'}{also}."
+        )
+    if warning:
+        return f"It works; {warning} of {len(checks)} checks {'warns' if warning == 1 else 'warn'}."
+    return f"All is well: {len(checks)} checks pass."
+
+
 def _check(
     name: str,
     measured: Measured,

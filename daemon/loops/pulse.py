@@ -37,7 +37,7 @@ class Health:
 
 
 class Pulse:
-    """Keeps `health` current; None before the first beat."""
+    """Keeps `health` current; None before the first beat. `fleet` is measured by itself, and rarely."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Pulse:
         self._client_id = client_id
         self._lengths = lengths
         self._shut_reason = shut_reason
-        self._fleet = fleet
+        self.fleet = fleet
         self._clock = clock
         self.health: Health | None = None
 
@@ -97,6 +97,6 @@ class Pulse:
             measured_at=now,
             quota=quota.usage(entry.ledger, entry.read_at, self._lengths) if entry is not None else (),
             shut=self._shut_reason(),
-            staleness=self._fleet.newest,
+            staleness=self.fleet.newest,
             **found,
         )

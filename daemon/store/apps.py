@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from daemon.core.subscription import Finding
 from daemon.store.database import Connection, named_queries
@@ -32,3 +32,10 @@ async def record_finding(connection: Connection, client_id: int, finding: Findin
         subscription_id=finding.subscription_id,
         at=at,
     )
+
+
+async def subscription(connection: Connection, client_id: int) -> dict[str, Any]:
+    """Return subscription_id, state, detail, checked_at, verified_at and since, each None where not known."""
+    row = await _queries.subscription(connection, client_id=client_id)
+    names = ("subscription_id", "state", "detail", "checked_at", "verified_at", "since")
+    return dict(row) if row is not None else dict.fromkeys(names)

@@ -172,3 +172,22 @@ async def page_ids(connection: Connection, after_athlete_id: int, most: int) -> 
     """Return a page of all athletes' ids in their order."""
     rows = await fetched(_queries.page_ids(connection, after_athlete_id=after_athlete_id, most=most))
     return [row["athlete_id"] for row in rows]
+
+
+async def page(
+    connection: Connection, search: str | None, state: str | None, after_athlete_id: int, most: int
+) -> list[dict[str, Any]]:
+    """Return a page of athletes for people, by id; `search` is the beginning of an id or part of a name."""
+    rows = _queries.page(connection, search=search, state=state, after_athlete_id=after_athlete_id, most=most)
+    return [dict(row) for row in await fetched(rows)]
+
+
+async def names(connection: Connection, athlete_ids: Collection[int]) -> dict[int, str | None]:
+    """Return the names of those of these athletes whom there are."""
+    rows = await fetched(_queries.names(connection, athlete_ids=list(athlete_ids)))
+    return {row["athlete_id"]: row["name"] for row in rows}
+
+
+async def why_resting(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """Return state_reason, athletes, newest_at and an athlete_id for why athletes need to connect again."""
+    return [dict(row) for row in await fetched(_queries.why_resting(connection, most=most))]

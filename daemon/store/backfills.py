@@ -115,3 +115,8 @@ async def progress(connection: Connection, athlete_id: int | None) -> list[Progr
         )
         for row in rows
     ]
+
+
+async def summed_up(connection: Connection, most: int) -> dict[str, int]:
+    """Return how many backfills are in each state, found, failed, and up to `most` activities that are left."""
+    return dict(await _queries.summed_up(connection, most=most))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from daemon.store.database import Connection, fetched, named_queries
 
@@ -99,3 +99,14 @@ async def forget_owner(connection: Connection, owner_id: int) -> None:
     """Drop all folded events of an athlete and the count of his looks, for his erasure."""
     await _queries.forget_owner(connection, owner_id=owner_id)
     await _queries.forget_budgets(connection, owner_id=owner_id)
+
+
+async def per_minute(connection: Connection, minutes: int) -> list[dict[str, Any]]:
+    """Return minute_at, events and ignored for each of the last minutes, the oldest first."""
+    return [dict(row) for row in await fetched(_queries.per_minute(connection, minutes=minutes))]
+
+
+async def unfolded(connection: Connection) -> tuple[int, datetime | None]:
+    """Return how many events wait to be folded, and since when the oldest does."""
+    row = await _queries.unfolded(connection)
+    return row["unfolded"], row["oldest_unfolded_at"]

@@ -75,3 +75,8 @@ async def active(connection: Connection) -> list[int]:
 async def count_by_state(connection: Connection) -> dict[str, int]:
     """Return how many keys are in force and how many were refused."""
     return {row["state"]: row["athletes"] for row in await fetched(_queries.count_by_state(connection))}
+
+
+async def why_refused(connection: Connection) -> list[dict[str, Any]]:
+    """Return state_reason, athletes, newest_at and an athlete_id for why keys were refused."""
+    return [dict(row) for row in await fetched(_queries.why_refused(connection))]

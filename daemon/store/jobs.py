@@ -203,3 +203,64 @@ async def count_athletes_waiting(connection: Connection, kind: str) -> int:
     """Return how many athletes have a job of this kind that is not done."""
     count: int = await _queries.count_athletes_waiting(connection, kind=kind)
     return count
+
+
+async def summed_up(connection: Connection) -> list[dict[str, Any]]:
+    """Return kind, state, jobs, failing and oldest_at (the first death of the dead) of all that is not done."""
+    return [dict(row) for row in await fetched(_queries.summed_up(connection))]
+
+
+async def page_dead(
+    connection: Connection, kind: str | None, after: tuple[datetime, int] | None, most: int
+) -> list[dict[str, Any]]:
+    """Return dead jobs, the newest first, behind one that is told by when it died and its id."""
+    after_at, after_id = after if after is not None else (None, None)
+    rows = _queries.page_dead(connection, kind=kind, after_at=after_at, after_id=after_id, most=most)
+    return [dict(row) for row in await fetched(rows)]
+
+
+async def page_queued(
+    connection: Connection, kind: str | None, after: tuple[str, datetime, int] | None, most: int
+) -> list[dict[str, Any]]:
+    """Return queued jobs in the order in which they are claimed, behind one told by lane, `fair_at` and id."""
+    after_lane, after_at, after_id = after if after is not None else (None, None, None)
+    rows = _queries.page_queued(
+        connection, kind=kind, after_lane=after_lane, after_at=after_at, after_id=after_id, most=most
+    )
+    return [dict(row) for row in await fetched(rows)]
+
+
+async def page_running(
+    connection: Connection, kind: str | None, after_id: int | None, most: int
+) -> list[dict[str, Any]]:
+    """Return running jobs by id."""
+    rows = _queries.page_running(connection, kind=kind, after_id=after_id, most=most)
+    return [dict(row) for row in await fetched(rows)]
+
+
+async def count_dead(connection: Connection, kind: str) -> int:
+    """Return how many jobs of a kind are dead."""
+    count: int = await _queries.count_dead(connection, kind=kind)
+    return count
+
+
+async def revive_some(connection: Connection, kind: str, most: int) -> int:
+    """Queue up to `most` dead jobs of a kind again; returns how many."""
+    count: int = await _queries.revive_some(connection, kind=kind, most=most)
+    return count
+
+
+async def drop_dead(connection: Connection, job_id: int) -> dict[str, Any] | None:
+    """Delete a dead job; returns kind, serial_key, attempts and outcome, None where it is not dead."""
+    row = await _queries.drop_dead(connection, job_id=job_id)
+    return dict(row) if row is not None else None
+
+
+async def why_dead(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """Return kind, outcome, jobs, newest_at and an athlete_id for what the newest dead died of."""
+    return [dict(row) for row in await fetched(_queries.why_dead(connection, most=most))]
+
+
+async def why_failing(connection: Connection, most: int) -> list[dict[str, Any]]:
+    """Return kind, outcome, jobs, next_at and an athlete_id for what keeps queued jobs failing."""
+    return [dict(row) for row in await fetched(_queries.why_failing(connection, most=most))]

@@ -277,6 +277,17 @@ async def list_newest(
     return [dict(row) for row in await fetched(_queries.list_newest(connection, job=job, most=most, before=before))]
 
 
+async def newest_of_each(connection: Connection, jobs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the newest run of each of these jobs that ever ran, by job, with its figures so far."""
+    rows = await fetched(_queries.newest_of_each(connection, jobs=list(jobs)))
+    return {row["job"]: dict(row) for row in rows}
+
+
+async def why_failed(connection: Connection, since: datetime, most: int) -> list[dict[str, Any]]:
+    """Return job, state, error, runs, newest_at and next_at of runs that failed since, or are tried again."""
+    return [dict(row) for row in await fetched(_queries.why_failed(connection, since=since, most=most))]
+
+
 async def prune_asks(connection: Connection, before: datetime, most: int) -> int:
     """Forget up to `most` asks of runs that ended before an instant; returns how many."""
     count: int = await _queries.prune_asks(connection, before=before, most=most)

@@ -22,6 +22,11 @@ NOT_DESCRIBED: Final[Mapping[str, str]] = {
     "/connect/strava": "where Strava sends the browser back to",
     "/sign-out": "a form's address",
     "/athlete/leave": "a page, and its form's address",
+    "/operator": "the operator's page",
+    "/operator/athletes": "a page",
+    "/operator/athletes/{athlete_id}": "a page",
+    "/operator/sign-in": "a page, and its form's address",
+    "/operator/sign-out": "a form's address",
     "/api": "the description, as a page",
     "/problems/{name}": "a page that tells one kind of problem",
 }

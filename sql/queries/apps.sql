@@ -21,3 +21,9 @@ UPDATE apps SET
         WHEN 'unknown' THEN subscription_since END,
     subscription_id = CASE :state WHEN 'verified' THEN :subscription_id::bigint ELSE subscription_id END
 WHERE client_id = :client_id;
+
+-- name: subscription(client_id)^
+-- Reads only.
+SELECT subscription_id, subscription_state AS state, subscription_detail AS detail, subscription_checked_at AS checked_at,
+    subscription_verified_at AS verified_at, subscription_since AS since
+FROM apps WHERE client_id = :client_id;

@@ -139,3 +139,24 @@ UPDATE athletes SET born_on = coalesce(:born_on::date, born_on) WHERE athlete_id
 -- name: page_ids(after_athlete_id, most)
 -- A page of everybody, in the order of ids. Reads only.
 SELECT athlete_id FROM athletes WHERE athlete_id > :after_athlete_id ORDER BY athlete_id LIMIT :most::integer;
+
+-- name: page(search, state, after_athlete_id, most)
+-- In the order of ids; a search finds an id by its beginning and a name by any part. Reads only.
+SELECT a.athlete_id, a.name, a.state, a.state_reason, a.state_since, a.scope, s.synced_at,
+    (SELECT max(v.start_at) FROM activities v WHERE v.athlete_id = a.athlete_id) AS newest_start_at
+FROM athletes a LEFT JOIN sync_states s USING (athlete_id)
+WHERE a.athlete_id > :after_athlete_id AND (:state::text IS NULL OR a.state = :state)
+    AND (:search::text IS NULL OR starts_with(a.athlete_id::text, :search)
+        OR position(lower(:search) IN lower(a.name)) > 0)
+ORDER BY a.athlete_id LIMIT :most::integer;
+
+-- name: names(athlete_ids)
+-- Reads only.
+SELECT athlete_id, name FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]);
+
+-- name: why_resting(most)
+-- Reads only; of those who rest the newest.
+SELECT state_reason, count(*)::bigint AS athletes, max(state_since) AS newest_at, max(athlete_id) AS athlete_id
+FROM (SELECT state_reason, state_since, athlete_id FROM athletes WHERE state = 'needs_authorization'
+    ORDER BY state_since DESC LIMIT :most::integer) AS resting
+GROUP BY state_reason;

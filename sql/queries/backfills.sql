@@ -62,3 +62,17 @@ FROM backfills b JOIN athletes a USING (athlete_id) CROSS JOIN LATERAL (
 ) AS v
 WHERE :athlete_id::bigint IS NULL OR b.athlete_id = :athlete_id::bigint
 ORDER BY b.finished_at IS NOT NULL, b.started_at, b.athlete_id;
+
+-- name: summed_up(most)^
+-- Reads only. What is left is counted up to `most`: of a fleet's first weeks it may be millions.
+SELECT count(*) FILTER (WHERE b.state = 'listing')::bigint AS listing,
+    count(*) FILTER (WHERE b.state = 'fetching')::bigint AS fetching,
+    count(*) FILTER (WHERE b.state = 'finished')::bigint AS finished,
+    count(*) FILTER (WHERE b.state = 'refused')::bigint AS refused,
+    coalesce(sum(b.found), 0)::bigint AS found, coalesce(sum(b.failed), 0)::bigint AS failed,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM activities v JOIN backfills u USING (athlete_id)
+        WHERE v.streams_state = 'wanted' AND u.finished_at IS NULL AND v.start_at >= u.target_from
+            AND NOT EXISTS (SELECT 1 FROM activity_statistics s WHERE s.activity_id = v.activity_id)
+        LIMIT :most::integer) AS unlooked)::bigint AS unlooked
+FROM backfills b;

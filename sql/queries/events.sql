@@ -46,3 +46,23 @@ DELETE FROM events WHERE owner_id = :owner_id;
 
 -- name: forget_budgets(owner_id)!
 DELETE FROM webhook_budgets WHERE owner_id = :owner_id;
+
+-- name: per_minute(minutes)
+-- By the database's clock, as `received_at` orders the inbox near enough for its BRIN index; the minute that is not
+-- over comes last. What was nobody's of ours counts apart. Reads only.
+WITH minutes AS (
+    SELECT generate_series(
+        date_trunc('minute', now()) - make_interval(mins => :minutes::integer - 1), date_trunc('minute', now()),
+        interval '1 minute') AS minute_at
+), counted AS (
+    SELECT date_trunc('minute', received_at) AS minute_at, count(*) AS events,
+        count(*) FILTER (WHERE outcome <> 'folded') AS ignored
+    FROM events WHERE received_at >= date_trunc('minute', now()) - make_interval(mins => :minutes::integer - 1)
+    GROUP BY 1
+)
+SELECT minute_at, coalesce(events, 0)::bigint AS events, coalesce(ignored, 0)::bigint AS ignored
+FROM minutes LEFT JOIN counted USING (minute_at) ORDER BY minute_at;
+
+-- name: unfolded()^
+-- Reads only.
+SELECT count(*)::bigint AS unfolded, min(received_at) AS oldest_unfolded_at FROM events WHERE folded_at IS NULL;

@@ -45,3 +45,8 @@ SELECT athlete_id FROM intervals_credentials WHERE state = 'active' ORDER BY ath
 -- name: count_by_state()
 -- For people; reads only.
 SELECT state, count(*)::bigint AS athletes FROM intervals_credentials GROUP BY state ORDER BY state;
+
+-- name: why_refused()
+-- For people; reads only.
+SELECT state_reason, count(*)::bigint AS athletes, max(state_since) AS newest_at, max(athlete_id) AS athlete_id
+FROM intervals_credentials WHERE state = 'refused' GROUP BY state_reason;

@@ -245,3 +245,85 @@ WHERE state = 'running' AND serial_key = :athlete_id AND dedup_key = ANY(:dedup_
 -- name: count_athletes_waiting(kind)$
 -- One snapshot.
 SELECT count(DISTINCT serial_key)::bigint FROM jobs WHERE kind = :kind AND state IN ('queued', 'running');
+
+-- name: summed_up()
+-- One snapshot, each state by the index that it has: asked together, the planner reads every job that was ever done.
+SELECT kind, 'queued' AS state, count(*)::bigint AS jobs, count(*) FILTER (WHERE attempts > 0)::bigint AS failing,
+    min(run_at) AS oldest_at
+FROM jobs WHERE state = 'queued' GROUP BY kind
+UNION ALL
+SELECT kind, 'running', count(*)::bigint, count(*) FILTER (WHERE attempts > 1)::bigint, min(run_at)
+FROM jobs WHERE state = 'running' GROUP BY kind
+UNION ALL
+SELECT kind, 'dead', count(*)::bigint, 0, min(settled_at) FROM jobs WHERE state = 'dead' GROUP BY kind
+ORDER BY kind, state;
+
+-- name: page_dead(kind, after_at, after_id, most)
+-- The newest first. Reads only; what is retried or dropped between two pages is missing from the second, no more.
+SELECT job_id, kind, lane::text AS lane, state, serial_key, payload, attempts, run_at, settled_at, outcome
+FROM jobs WHERE state = 'dead' AND (:kind::text IS NULL OR kind = :kind)
+    AND (:after_id::bigint IS NULL OR (settled_at, job_id) < (:after_at::timestamptz, :after_id))
+ORDER BY settled_at DESC, job_id DESC LIMIT :most::integer;
+
+-- name: page_queued(kind, after_lane, after_at, after_id, most)
+-- In the order in which they are claimed. Reads only.
+SELECT job_id, kind, lane::text AS lane, state, serial_key, payload, attempts, run_at, settled_at, outcome, fair_at
+FROM jobs WHERE state = 'queued' AND (:kind::text IS NULL OR kind = :kind)
+    AND (:after_id::bigint IS NULL OR (lane, fair_at, job_id) > (:after_lane::lane, :after_at::timestamptz, :after_id))
+ORDER BY lane, fair_at, job_id LIMIT :most::integer;
+
+-- name: page_running(kind, after_id, most)
+-- As many as there are workers. Reads only.
+SELECT job_id, kind, lane::text AS lane, state, serial_key, payload, attempts, run_at, settled_at, outcome
+FROM jobs WHERE state = 'running' AND (:kind::text IS NULL OR kind = :kind)
+    AND (:after_id::bigint IS NULL OR job_id > :after_id)
+ORDER BY job_id LIMIT :most::integer;
+
+-- name: count_dead(kind)$
+-- Reads only.
+SELECT count(*)::bigint FROM jobs WHERE state = 'dead' AND kind = :kind;
+
+-- name: revive_some(kind, most)$
+-- As revive, of many: of twins one now and the next at the next call, since one statement may not touch a follow-up
+-- twice. Rows that somebody else revives or drops are skipped; follow-ups are locked in the order of enqueue.
+WITH held AS MATERIALIZED (
+    SELECT job_id, dedup_key FROM jobs WHERE state = 'dead' AND kind = :kind
+    ORDER BY settled_at DESC, job_id DESC LIMIT :most::integer FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM jobs WHERE job_id IN (SELECT DISTINCT ON (dedup_key) job_id FROM held ORDER BY dedup_key, job_id)
+    RETURNING *
+), queued AS (
+    INSERT INTO jobs AS j (job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting,
+        run_at, fair_at, queued_at)
+    SELECT job_id, kind, lane, serial_key, dedup_key, payload, lookback_seconds, asks_strava, while_resting, now(), now(),
+        queued_at
+    FROM gone ORDER BY dedup_key COLLATE "C"
+    ON CONFLICT (dedup_key) WHERE state = 'queued' DO UPDATE SET
+        lane = LEAST(j.lane, excluded.lane),
+        run_at = LEAST(j.run_at, excluded.run_at),
+        fair_at = LEAST(j.fair_at, excluded.fair_at),
+        lookback_seconds = GREATEST(j.lookback_seconds, excluded.lookback_seconds),
+        payload = excluded.payload || j.payload,
+        while_resting = j.while_resting OR excluded.while_resting,
+        attempts = 0
+    RETURNING 1
+)
+SELECT count(*) FROM queued;
+
+-- name: drop_dead(job_id)^
+-- One statement: of two that drop or retry it at once, one finds it.
+DELETE FROM jobs WHERE job_id = :job_id AND state = 'dead' RETURNING kind, serial_key, attempts, outcome;
+
+-- name: why_dead(most)
+-- What the newest dead died of. Reads only.
+SELECT kind, outcome, count(*)::bigint AS jobs, max(settled_at) AS newest_at, max(serial_key) AS athlete_id
+FROM (SELECT kind, outcome, settled_at, serial_key FROM jobs WHERE state = 'dead'
+    ORDER BY settled_at DESC, job_id DESC LIMIT :most::integer) AS newest
+GROUP BY kind, outcome;
+
+-- name: why_failing(most)
+-- What keeps jobs coming back, of those that come back first. Reads only.
+SELECT kind, outcome, count(*)::bigint AS jobs, min(run_at) AS next_at, max(serial_key) AS athlete_id
+FROM (SELECT kind, outcome, run_at, serial_key FROM jobs WHERE state = 'queued' AND attempts > 0
+    ORDER BY run_at LIMIT :most::integer) AS next
+WHERE outcome IS NOT NULL GROUP BY kind, outcome;

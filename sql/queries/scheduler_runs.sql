@@ -213,6 +213,29 @@ FROM (
 ) f ON r.finished_at IS NULL
 ORDER BY r.run_id DESC;
 
+-- name: newest_of_each(jobs)
+-- The newest run of each job by its index, figures as in list_newest. Reads only.
+SELECT r.run_id, r.job, r.trigger, r.state, r.due_at, r.started_at, r.finished_at, r.considered,
+    coalesce(f.open, 0) AS open, coalesce(f.synced, r.synced) AS synced, coalesce(f.failed, r.failed) AS failed,
+    coalesce(f.calls, r.calls) AS calls, coalesce(f.new_activities, r.new_activities) AS new_activities, r.result, r.error
+FROM unnest(:jobs::text[]) AS j (job) CROSS JOIN LATERAL (
+    SELECT * FROM scheduler_runs n WHERE n.job = j.job ORDER BY n.run_id DESC LIMIT 1
+) r LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE k.settled_at IS NULL)::integer AS open,
+        count(*) FILTER (WHERE k.outcome IN ('synced', 'shared'))::integer AS synced,
+        count(*) FILTER (WHERE k.outcome = 'failed')::integer AS failed,
+        coalesce(sum(k.calls), 0)::integer AS calls, coalesce(sum(k.new_activities), 0)::integer AS new_activities
+    FROM sync_asks k WHERE k.run_id = r.run_id
+) f ON r.finished_at IS NULL;
+
+-- name: why_failed(since, most)
+-- Runs that failed lately, or wait to be tried again after an error. Reads only.
+SELECT job, state, error, count(*)::bigint AS runs, max(finished_at) AS newest_at, min(run_at) AS next_at
+FROM (SELECT * FROM scheduler_runs
+    WHERE (finished_at >= :since::timestamptz AND state = 'failed') OR (finished_at IS NULL AND state = 'waiting')
+    ORDER BY run_id DESC LIMIT :most::integer) AS newest
+WHERE error IS NOT NULL GROUP BY job, state, error;
+
 -- name: prune_asks(before, most)$
 -- In small batches, before their runs, so that no run takes a hundred thousand rows with it at once.
 WITH old AS (

@@ -18,6 +18,7 @@ from daemon.web.models.quota import Quota
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import WEBHOOK_SECRET, eventually, free_port
 from tests.support.forked import ROOT
+from tests.support.trouble import DEATHS, bury_jobs
 
 
 async def test_a_typo_in_the_settings_names_key_and_line_and_ends_with_status_2(make_house: MakeHouse) -> None:
@@ -80,6 +81,20 @@ async def test_an_import_with_one_wrong_line_imports_nothing_and_names_the_line(
         assert expected in complaints
     assert "canary" not in complaints
     assert json.loads((await daemon.command("athletes", "list", "--json"))[1]) == []
+
+
+async def test_dead_jobs_are_retried_by_kind_or_dropped_by_a_command(make_house: MakeHouse) -> None:
+    daemon = await make_house()
+    *others, last = await bury_jobs(daemon, await daemon.import_athletes())
+    status, output, _ = await daemon.command("jobs", "drop", str(last))
+    assert (status, output) == (0, f"job {last} (recompute_load) is dropped; it had died of: {DEATHS[-1][1]}\n")
+    status, _, complaints = await daemon.command("jobs", "drop", str(last))
+    assert (status, "is not dead" in complaints) == (1, True)
+    status, output, _ = await daemon.command("jobs", "retry", "--kind", "look_at_activity")
+    assert (status, output) == (0, "3 jobs of look_at_activity are queued again\n")
+    status, _, complaints = await daemon.command("jobs", "retry", str(others[0]), "--kind", "sync_athlete")
+    assert (status, "by its number, or a kind" in complaints) == (2, True)
+    assert await daemon.value("SELECT count(*) FROM jobs WHERE state = 'dead' AND kind = 'sync_athlete'") == 1
 
 
 async def test_health_answers_and_readiness_is_refused_without_durability(make_house: MakeHouse) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core.freshness import summed_up
-from daemon.core.health import Check, Measured, TimerState, Verdict, judge, overall
+from daemon.core.health import Check, Measured, TimerState, Verdict, headline, judge, overall
 from daemon.core.quota import MeterUsage, Wait
 from daemon.core.subscription import State
 
@@ -194,3 +194,11 @@ def test_the_fleet_is_fresh_while_nobody_is_unseen_for_six_hours() -> None:
     assert checks(replace(WELL, staleness=most))["freshness"].verdict is Verdict.FAILING
     assert checks(replace(WELL, staleness=summed_up([])))["freshness"].value == "nobody is connected"
     assert checks(WELL)["freshness"].value == "not measured yet"
+
+
+def test_the_headline_counts_what_fails_and_what_warns() -> None:
+    assert headline(judge(WELL, {})) == f"All is well: {len(judge(WELL, {}))} checks pass."
+    warned = judge(replace(WELL, dead_jobs=3), {})
+    assert headline(warned) == f"It works; 1 of {len(warned)} checks warns."
+    failing = judge(replace(WELL, dead_jobs=3, loop_lag_seconds=9.0, settings_off=("fsync",)), {})
+    assert headline(failing) == f"Not everything works: 2 of {len(failing)} checks fail, 1 warns."

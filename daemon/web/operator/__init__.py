@@ -1,0 +1,1 @@
+"""What an operator sees and does: the overview, the queue, the athletes, and the pages that show them."""
