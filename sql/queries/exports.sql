@@ -13,12 +13,17 @@ SELECT jsonb_build_object(
 FROM athletes a WHERE a.athlete_id = :athlete_id;
 
 -- name: activities(athlete_id, after_id, most)
--- A page of them by id, each with all that was made of it: together they may be too much for memory.
+-- A page of them by id, each with all that was made of it: together they may be too much for memory. Cut to the page
+-- first, or PostgreSQL makes JSON of everything that follows, page after page.
+WITH page AS MATERIALIZED (
+    SELECT * FROM activities WHERE athlete_id = :athlete_id AND activity_id > :after_id
+    ORDER BY activity_id LIMIT :most::integer
+)
 SELECT jsonb_build_object('activity', to_jsonb(a), 'statistics', to_jsonb(s), 'load', to_jsonb(l),
     'suspicion', to_jsonb(u)) AS entry
-FROM activities a LEFT JOIN activity_statistics s USING (activity_id) LEFT JOIN activity_loads l USING (activity_id)
+FROM page a LEFT JOIN activity_statistics s USING (activity_id) LEFT JOIN activity_loads l USING (activity_id)
     LEFT JOIN suspicions u USING (activity_id)
-WHERE a.athlete_id = :athlete_id AND a.activity_id > :after_id ORDER BY a.activity_id LIMIT :most::integer;
+ORDER BY a.activity_id;
 
 -- name: streams(athlete_id, after_id)^
 -- The next recording that is still kept: one of a long day may be megabytes.
