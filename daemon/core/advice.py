@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-WANTED_SCOPES: Final = ("read", "activity:read_all", "profile:read_all")
-ACTIVITIES_SCOPES: Final = frozenset({"activity:read", "activity:read_all"})  # either shows us activities
+from daemon.core import consent
+
 UNSEEN_AFTER: Final = timedelta(hours=48)  # everybody is looked at once a day
 SILENT_AFTER: Final = timedelta(days=21)
 
@@ -32,16 +32,11 @@ class Standing:
     active_at: datetime | None  # start of the newest activity
 
 
-def missing_scopes(scope: Collection[str]) -> list[str]:
-    """Return which of the scopes that we ask for were not granted, in our order."""
-    return [wanted for wanted in WANTED_SCOPES if wanted not in scope]
-
-
 def hindrance(state: str, scope: Collection[str]) -> str | None:
     """Say why nothing can be asked of Strava for an athlete, and what he should do; None: something can."""
     if state != "active":
         return "Strava does not let us in any more: connect with Strava again, and everything goes on."
-    if not ACTIVITIES_SCOPES & set(scope):
+    if not consent.ACTIVITIES & set(scope):
         return "You have not let us see your activities: connect with Strava again and leave their box ticked."
     return None
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from daemon.clock import Clock
+from daemon.core import consent
 from daemon.core.admission import Lane
 from daemon.core.freshness import Athlete, Occasion, Policy, Proof, Sync, should_sync
 from daemon.core.listing import FEW, ONE_PAGE
@@ -26,7 +27,6 @@ LONGEST_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.1  # the worker may be another process
 SOON: Final = timedelta(seconds=2)
 MOST_NEWS: Final = 1_000
-ACTIVITIES_SCOPES: Final = frozenset({"activity:read", "activity:read_all"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ async def plan(connection: Connection, athlete_id: int, now: datetime, proof: Pr
 def _obstacle(row: dict[str, Any]) -> str | None:
     if row["state"] != "active":
         return f"he needs to connect again: {row['state_reason']}"
-    if not ACTIVITIES_SCOPES & set(row["scope"]):
+    if not consent.ACTIVITIES & set(row["scope"]):
         return "he has not granted his activities: ask for activity:read_all at the next connect"
     return None
 

@@ -12,7 +12,8 @@ import structlog
 from aiohttp import web
 
 from daemon.clock import Clock
-from daemon.core.advice import Standing, advise, missing_scopes
+from daemon.core import consent
+from daemon.core.advice import Standing, advise
 from daemon.core.freshness import Policy
 from daemon.core.quota import Lengths
 from daemon.jobs import backfill_progress, local_days, sync_now, sync_wellness
@@ -96,7 +97,7 @@ class ProfilePage:
             name=athlete["name"],
             state=athlete["state"],
             state_since=standing.state_since,
-            missing_scopes=missing_scopes(standing.scope),
+            missing_scopes=list(consent.missing(standing.scope)),
             intervals=intervals["state"],
             history=history,
             synced_at=standing.synced_at,

@@ -59,7 +59,7 @@ async def _plain_errors(
         response = await handler(request)
     except web.HTTPException as error:
         if error.status < 400:  # a redirect
-            response = error
+            response = web.Response(status=error.status, headers={"Location": error.headers["Location"]})
         else:
             response = _error(request, error.status, error.reason.lower())
             response.headers.update(_allow(error))

@@ -24,6 +24,7 @@ from daemon.store import activities, jobs
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import Job, NewJob
 from tests.support.clocks import SetClock
+from tests.support.queue import ANY_KIND
 
 CHOICES = Choices(GradeModel.STRAVA, Weights(), Basis.UTL)
 HOUR = 3600
@@ -132,7 +133,7 @@ class Bureau:
                 "UPDATE jobs SET run_at = LEAST(run_at, now()) WHERE state = 'queued' AND run_at <= $1",
                 self.clock.now(),
             )
-            claimed = await jobs.claim_due(connection, KINDS, LANES, LANES, lease_seconds=60, most=1)
+            claimed = await jobs.claim_due(connection, ANY_KIND, LANES, LANES, lease_seconds=60, most=1)
         return claimed[0] if claimed else None
 
     async def step(self) -> Job | None:

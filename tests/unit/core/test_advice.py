@@ -10,21 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.core import consent
 from daemon.core.advice import (
     SILENT_AFTER,
     UNSEEN_AFTER,
-    WANTED_SCOPES,
     Standing,
     advise,
     hindrance,
-    missing_scopes,
 )
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WELL = Standing(
     state="active",
     state_since=NOW - timedelta(days=100),
-    scope=WANTED_SCOPES,
+    scope=consent.ASKED,
     intervals_state="active",
     history_state="finished",
     synced_at=NOW - timedelta(hours=3),
@@ -67,10 +66,10 @@ def test_a_history_that_is_still_listed_may_hide_the_newest_activity() -> None:
     assert advise(silent, NOW) is None
 
 
-@given(st.sets(st.sampled_from([*WANTED_SCOPES, "activity:read", "activity:write"])))
+@given(st.sets(st.sampled_from([*consent.ASKED, "activity:read", "activity:write"])))
 @settings(max_examples=40, deadline=None)
 def test_missing_are_those_wanted_and_not_granted_and_only_activities_hinder(scope: set[str]) -> None:
-    missing = missing_scopes(scope)
-    assert set(missing) == set(WANTED_SCOPES) - scope
+    missing = consent.missing(scope)
+    assert set(missing) == set(consent.ASKED) - scope - {"read"}
     assert (hindrance("active", scope) is None) is bool(scope & {"activity:read", "activity:read_all"})
     assert hindrance("needs_authorization", scope) is not None
