@@ -9,12 +9,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 SOAK_MINUTES ?= 10
 
-.PHONY: help demo test soak check format lock wheel clean
+.PHONY: help demo test soak screenshots check format lock wheel clean
 
 help:
 	@echo "make demo    a sandbox Strava, a database and the daemon: watch activities become load"
 	@echo "make test    the whole test suite"
 	@echo "make soak    simulated months of quota, new ones for SOAK_MINUTES=10; stops at the first bad one"
+	@echo "make screenshots   the pictures in docs/, from a year and a half at the sandbox; needs Chromium"
 	@echo "make check   ruff, mypy --strict, import-linter, every query prepared"
 	@echo "make format  let ruff format the code"
 	@echo "make wheel   an installable wheel in dist/, and what it depends on as an SBOM (CycloneDX)"
@@ -29,6 +30,9 @@ test: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.simulation.quota_month --soak-minutes $(SOAK_MINUTES)
+
+screenshots: $(READY)
+	@$(BIN)/python -m tests.browser.screenshots
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from daemon.loops.pulse import Pulse
 from daemon.loops.worker import Worker
 from daemon.store.opening import window_lengths
 from daemon.web.admin import Guard
+from daemon.web.athlete_page import AthletePage
 from daemon.web.backfill import BackfillPage
 from daemon.web.connect import ConnectPages
 from daemon.web.curves import CurvePages
@@ -77,6 +78,7 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
         *leaving.routes(),
         *SignIn(database, guard, sessions).routes(),
         *OperatorPages(database, sessions, people).routes(),
+        *AthletePage(sessions).routes(),
     ]
     endpoints = [
         *leaving.endpoints(),

@@ -21,6 +21,7 @@ NOT_DESCRIBED: Final[Mapping[str, str]] = {
     "/connect": "leads a browser to Strava",
     "/connect/strava": "where Strava sends the browser back to",
     "/sign-out": "a form's address",
+    "/athlete": "the athlete's page",
     "/athlete/leave": "a page, and its form's address",
     "/operator": "the operator's page",
     "/operator/athletes": "a page",

@@ -23,7 +23,10 @@ FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file; `version` tells its contents from any others."""
+    """One file; `version` tells its contents from any others.
+
+    Our own files share one version: scripts import each other by name, so each finds the others of its own day.
+    """
 
     body: bytes
     content_type: str
@@ -34,8 +37,11 @@ class Assets:
     """Every file of `static/`, and Chart.js."""
 
     def __init__(self) -> None:
-        self._assets = {name: _asset(name, body) for name, body in _own_files()}
-        self._assets[CHARTS] = _asset(CHARTS, _chart_js())
+        own = sorted(_own_files())
+        version = _version(b"\0".join(body for _, body in own))
+        charts = _chart_js()
+        self._assets = {name: Asset(body, TYPES[Path(name).suffix], version) for name, body in own}
+        self._assets[CHARTS] = Asset(charts, TYPES[Path(CHARTS).suffix], _version(charts))
 
     def routes(self) -> list[web.RouteDef]:
         """Return what the server shall route here."""
@@ -72,5 +78,5 @@ def _chart_js() -> bytes:
     return (folder / "django" / "static" / "chartkick" / "Chart.bundle.js").read_bytes()
 
 
-def _asset(name: str, body: bytes) -> Asset:
-    return Asset(body, TYPES[Path(name).suffix], hashlib.sha256(body).hexdigest()[:16])
+def _version(contents: bytes) -> str:
+    return hashlib.sha256(contents).hexdigest()[:16]
