@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -24,18 +24,6 @@ def answer(body: Any, status: int = 200) -> web.Response:
     """Return JSON; days as 2026-03-01, instants as ISO 8601 with a Z."""
     return web.Response(
         body=orjson.dumps(body, option=orjson.OPT_UTC_Z), status=status, content_type="application/json"
-    )
-
-
-def problem(
-    status: int, title: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any
-) -> web.Response:
-    """Return what is wrong and what to do; https://www.rfc-editor.org/rfc/rfc9457."""
-    return web.json_response(
-        {"title": title, "status": status, "detail": detail, **more},
-        status=status,
-        headers=headers,
-        content_type="application/problem+json",
     )
 
 

@@ -85,7 +85,9 @@ def query_of(request: web.Request, model: type[Q]) -> Q:
     try:
         return model.model_validate(dict(request.query), strict=False)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        # A parameter that does not exist is a slip of the pen, of which one that is missing may be the consequence.
+        faults = error.errors(include_url=False, include_input=False)
+        first = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])
         place = ".".join(str(part) for part in first["loc"]) or "query"
         is_unknown = first["type"] == "extra_forbidden"
         what = "is not a parameter of this address" if is_unknown else first["msg"].removeprefix("Value error, ")

@@ -78,7 +78,7 @@ class LeavingPages:
             Endpoint(
                 "GET", f"{place}/export", self.export, who, TAG,
                 "Return everything that is held of the athlete as a zip: JSON, and CSV for spreadsheets.",
-                problems=(UNKNOWN_ATHLETE, CONFLICT),
+                problems=(UNKNOWN_ATHLETE, CONFLICT), produces="application/zip",
             )
             for place, who in ((OF_HIMSELF, Who.ATHLETE), (OF_ATHLETE, Who.READ))
         ]  # fmt: skip

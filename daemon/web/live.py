@@ -87,6 +87,7 @@ class LivePages:
                 TAG,
                 "Stream the athlete's own news as server-sent events.",
                 problems=limits,
+                produces="text/event-stream",
             ),
             Endpoint(
                 "GET",
@@ -94,8 +95,9 @@ class LivePages:
                 self.everybody,
                 Who.READ,
                 TAG,
-                "Stream of all news their topic, athlete and instant as server-sent events.",
+                "Stream of all news the topic, athlete and instant as server-sent events.",
                 problems=limits,
+                produces="text/event-stream",
             ),
         ]
 

@@ -50,6 +50,7 @@ class ThresholdPages:
         put = Endpoint(
             method="PUT",
             path="/thresholds/{kind}",
+            in_path={"kind": Kind},
             handler=self.set_value,
             who=Who.OPERATE,
             tag=TAG,
@@ -61,6 +62,7 @@ class ThresholdPages:
         withdraw = Endpoint(
             method="DELETE",
             path="/thresholds/{kind}",
+            in_path={"kind": Kind},
             handler=self.withdraw,
             who=Who.OPERATE,
             tag=TAG,

@@ -132,7 +132,7 @@ async def test_whatever_is_sent_each_answer_is_one_that_the_description_promises
         for method, operation in methods.items():
             label = f"{method.upper()} {path}"
             if operation["security"] and label in stranger.seen:
-                assert stranger.seen[label] == {401}, label
+                assert stranger.seen[label] <= {401, 429}, label  # many wrong tokens are not even looked up
     assert insider.seen["GET /scheduler/runs"] >= {200, 400}
     assert insider.seen["POST /sync/test/{athlete_id}"] >= {200, 400}
     assert insider.seen["POST /webhook/{secret}"] >= {200, 404}
