@@ -28,6 +28,7 @@ from daemon.jobs.kinds import KINDS, OUTGOING
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
+from daemon.loops.census import Census
 from daemon.loops.dispatch import Dispatch
 from daemon.loops.inbox import Budget, Folding, Inbox
 from daemon.loops.intervals_hints import IntervalsHints
@@ -41,6 +42,7 @@ from daemon.loops.supervisor import Supervisor
 from daemon.loops.sweeper import Retention, Sweeper
 from daemon.loops.timers import Timers
 from daemon.loops.worker import Work, Worker
+from daemon.metrics import Metrics
 from daemon.notify import notify
 from daemon.store.database import Database
 from daemon.store.opening import open_database, window_lengths
@@ -48,6 +50,8 @@ from daemon.strava.client import OAuthClient, StravaClient, open_session
 from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
+from daemon.web.gauges import Gauges
+from daemon.web.metrics import counting
 from daemon.web.server import application, serving
 
 log = structlog.get_logger()
@@ -66,15 +70,19 @@ async def run(settings: Settings) -> None:
 
         # What jobs work with.
         session = await house.enter_async_context(open_session(settings.strava.timeout_seconds))
-        calculator = await house.enter_async_context(Calculator())
+        metrics = Metrics(tuple(KINDS))
+        calculator = await house.enter_async_context(Calculator(metrics))
         courier = await house.enter_async_context(Courier(allow_private=settings.notifications.allow_private))
-        rooms = _rooms(settings, opened.database, session, calculator, courier)
+        rooms = _rooms(settings, opened.database, session, calculator, courier, metrics)
 
         # The loops, from the last that an event passes to the first: stopping drains them in its direction.
         loops = await house.enter_async_context(Supervisor())
         if opened.server is not None:  # one that a command started is taken over when the command ends
             loops.start("embedded PostgreSQL", opened.server.watch())
         pulse = await _start_pulse(loops, settings, rooms)
+        metrics.register(
+            Gauges(pulse, _start_census(loops, settings, rooms), rooms.gate, calculator, rooms.database)
+        )
         feed = Feed(rooms.database)
         dispatch = _start_news(loops, settings, rooms, feed)
         worker = _start_worker(loops, settings, rooms, feed, dispatch)
@@ -83,7 +91,9 @@ async def run(settings: Settings) -> None:
         hints = _start_hints(loops, settings, rooms, worker)
 
         # The door: opened last, closed first.
-        pages = application(site(settings, rooms, Running(pulse, worker, inbox, hints, feed)).routes())
+        running = Running(pulse, worker, inbox, hints, feed, metrics)
+        pages = application(site(settings, rooms, running).routes())
+        pages.middlewares.insert(0, counting(metrics, rooms.clock))
         pages.on_shutdown.append(feed.end)  # open streams would be waited for
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
         _start_behind_the_door(loops, settings, rooms, session)
@@ -93,31 +103,37 @@ async def run(settings: Settings) -> None:
         try:
             await loops.until(stop)
         finally:
-            log.info("daemon.stopping")
+            log.info("daemon.stop_begun")
             notify("STOPPING=1")
     log.info("daemon.stopped")
 
 
 def _rooms(
-    settings: Settings, database: Database, session: ClientSession, calculator: Calculator, courier: Courier
+    settings: Settings,
+    database: Database,
+    session: ClientSession,
+    calculator: Calculator,
+    courier: Courier,
+    metrics: Metrics,
 ) -> Rooms:
     """Furnish the adapters: Strava behind the gate, tokens in the vault."""
     strava, clock = settings.strava, SystemClock()
-    oauth = OAuthClient(session, strava.oauth_url, AppCredentials(strava.client_id, strava.client_secret))
+    credentials = AppCredentials(strava.client_id, strava.client_secret)
     pace = Pace(settings.quota.requests_per_second, settings.quota.concurrency)
     cipher, intervals = Cipher(settings.vault.keys), settings.intervals
     return Rooms(
         database=database,
-        strava=StravaClient(session, strava.api_url),
-        vault=Vault(database, oauth, cipher, clock),
-        gate=Gate(database, strava.client_id, window_lengths(settings), pace, clock),
+        strava=StravaClient(session, strava.api_url, metrics),
+        vault=Vault(database, OAuthClient(session, strava.oauth_url, credentials, metrics), cipher, clock),
+        gate=Gate(database, strava.client_id, window_lengths(settings), pace, clock, metrics),
         calculator=calculator,
         clock=clock,
         streams_days=settings.retention.streams_days,
         choices=settings.science.choices(),
         cipher=cipher,
-        intervals=IntervalsClient(session, intervals.api_url, intervals.requests_per_second, clock),
+        intervals=IntervalsClient(session, intervals.api_url, intervals.requests_per_second, clock, metrics),
         courier=courier,
+        instruments=metrics,
     )
 
 
@@ -125,11 +141,18 @@ async def _start_pulse(loops: Supervisor, settings: Settings, rooms: Rooms) -> P
     """Measure how everything does, before anything else may do badly."""
     client_id, lengths = settings.strava.client_id, window_lengths(settings)
     fleet = FleetStaleness(rooms.database, client_id, rooms.clock)
-    pulse = Pulse(rooms.database, client_id, lengths, rooms.gate.shut_reason, fleet, rooms.clock)
+    pulse = Pulse(rooms.database, client_id, lengths, rooms.gate.shut_reason, fleet, rooms.clock, rooms.instruments)
     await pulse.beat()
     loops.start("pulse", pulse.run())
     loops.start("staleness", fleet.run())
     return pulse
+
+
+def _start_census(loops: Supervisor, settings: Settings, rooms: Rooms) -> Census:
+    """Count for metrics what only the database knows."""
+    census = Census(rooms.database, settings.strava.client_id, window_lengths(settings), rooms.clock)
+    loops.start("census", census.run())
+    return census
 
 
 def _start_news(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed) -> Dispatch:
@@ -176,7 +199,7 @@ async def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, wor
         runs_days=kept.runs_days,
         deauthorized_days=kept.deauthorized_days,
     )
-    sweeper = Sweeper(database, retention, settings.jobs.max_attempts, clock, worker.wake)
+    sweeper = Sweeper(database, retention, settings.jobs.max_attempts, clock, worker.wake, rooms.instruments)
     loops.start("rescue", sweeper.rescue())
     loops.start("prune", sweeper.prune())
 
@@ -186,7 +209,15 @@ def _start_inbox(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Wo
     budget = Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
     required = settings.strava.signature_mode == "require"
     client_id = settings.strava.client_id
-    folding = Folding(rooms.database, client_id, budget, rooms.clock, worker.wake, signatures_required=required)
+    folding = Folding(
+        rooms.database,
+        client_id,
+        budget,
+        rooms.clock,
+        worker.wake,
+        signatures_required=required,
+        instruments=rooms.instruments,
+    )
     loops.start("folding", folding.run())
     inbox = Inbox(rooms.database, folding.wake)
     loops.start("inbox", inbox.write())
@@ -205,4 +236,6 @@ def _start_behind_the_door(loops: Supervisor, settings: Settings, rooms: Rooms, 
     """Stamp that events can come in, and keep the subscription: Strava calls back while we subscribe."""
     loops.start("receiver", Receiver(rooms.database, settings.strava.client_id, rooms.clock).run())
     if settings.strava.callback_url:
-        loops.start("subscription", Keeper(rooms.database, session, settings.strava, rooms.clock).run())
+        loops.start(
+            "subscription", Keeper(rooms.database, session, settings.strava, rooms.clock, rooms.instruments).run()
+        )

@@ -17,6 +17,7 @@ from daemon.loops.intervals_hints import IntervalsHints
 from daemon.loops.news import Feed
 from daemon.loops.pulse import Pulse
 from daemon.loops.worker import Worker
+from daemon.metrics import Metrics
 from daemon.store.opening import window_lengths
 from daemon.web.admin import Guard
 from daemon.web.athlete_page import AthletePage
@@ -30,6 +31,7 @@ from daemon.web.intervals import IntervalsWebhook
 from daemon.web.intervals_keys import IntervalsKeys
 from daemon.web.leaving import LeavingPages
 from daemon.web.live import LivePages
+from daemon.web.metrics import MetricsPage
 from daemon.web.notifications import NotificationPages
 from daemon.web.operator.overview import OverviewPages, Place
 from daemon.web.operator.pages import OperatorPages
@@ -51,56 +53,55 @@ from daemon.web.wellness import WellnessPages
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The loops that pages hand something to, or are told something by."""
+    """The loops that pages hand something to or are told something by, and what counts."""
 
     pulse: Pulse
     worker: Worker
     inbox: Inbox
     hints: IntervalsHints
     feed: Feed
+    metrics: Metrics
 
 
 def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     """Return all that is answered: Strava's events, monitors, athletes, and whoever holds a token."""
-    database, clock, strava = rooms.database, rooms.clock, settings.strava
-    client_id, lengths = strava.client_id, window_lengths(settings)
-    signing_key = None if strava.signature_mode == "off" else strava.client_secret
-    webhook = Webhook(running.inbox, Secrets(strava.webhook_secret, strava.verify_token, signing_key), clock)
-    trial = SyncTrial(database, clock, running.worker.wake)
-    sessions = Sessions(database, clock)
-    guard, allow_private = Guard(database, clock, sessions), settings.notifications.allow_private
-    notifications = NotificationPages(database, rooms.cipher, rooms.courier, clock, allow_private=allow_private)
-    people = PeoplePages(database, client_id, Policy(settings.sync.policy), clock)
-    here = Place(client_id, lengths, settings.schedule.timezone)
+    sessions = Sessions(rooms.database, rooms.clock)
+    guard = Guard(rooms.database, rooms.clock, sessions)
+    people = PeoplePages(rooms.database, settings.strava.client_id, Policy(settings.sync.policy), rooms.clock)
     leaving = LeavingPages(rooms, sessions, running.worker.wake)
     pages = [
-        *ConnectPages(rooms, sessions, strava, settings.backfill.days, running.worker.wake).routes(),
-        *leaving.routes(),
-        *SignIn(database, guard, sessions).routes(),
-        *OperatorPages(database, sessions, people).routes(),
+        *ConnectPages(rooms, sessions, settings.strava, settings.backfill.days, running.worker.wake).routes(),
         *AthletePage(sessions).routes(),
+        *leaving.routes(),
+        *SignIn(rooms.database, guard, sessions).routes(),
+        *OperatorPages(rooms.database, sessions, people).routes(),
+        *MetricsPage(running.metrics, guard, is_local_open=settings.web.local_metrics).routes(),
     ]
     endpoints = [
-        *leaving.endpoints(),
-        *OverviewPages(database, running.pulse, here, clock).endpoints(),
-        *QueuePages(database, running.worker.wake).endpoints(),
-        *people.endpoints(),
         *HealthPages(running.pulse).endpoints(),
-        *QuotaPage(database, client_id, lengths).endpoints(),
-        *BackfillPage(database, client_id, lengths).endpoints(),
-        *SchedulerPages(database, settings.schedule.timezone).endpoints(),
-        *SyncPages(database, client_id, Policy(settings.sync.policy), clock, trial).endpoints(),
-        *_athletes_data(settings, rooms, running.worker.wake),
-        *webhook.endpoints(),
-        *notifications.endpoints(),
-        *LivePages(running.feed, sessions, guard, clock).endpoints(),
+        *_webhooks(settings, rooms, running),
+        *_about_an_athlete(settings, rooms, running.worker.wake),
+        *leaving.endpoints(),
+        *_about_the_house(settings, rooms, running),
+        *people.endpoints(),
+        *LivePages(running.feed, sessions, guard, rooms.clock).endpoints(),
     ]
-    if settings.intervals.webhook_secret:
-        endpoints += IntervalsWebhook(running.hints, settings.intervals.webhook_secret).endpoints()
     return Site(Doors(guard, sessions), endpoints, pages)
 
 
-def _athletes_data(settings: Settings, rooms: Rooms, wake: Callable[[], None]) -> list[Endpoint]:
+def _webhooks(settings: Settings, rooms: Rooms, running: Running) -> list[Endpoint]:
+    """Return where others push to us."""
+    strava = settings.strava
+    signing_key = None if strava.signature_mode == "off" else strava.client_secret
+    secrets = Secrets(strava.webhook_secret, strava.verify_token, signing_key)
+    endpoints = Webhook(running.inbox, secrets, rooms.clock, running.metrics).endpoints()
+    if settings.intervals.webhook_secret:
+        secret = settings.intervals.webhook_secret
+        endpoints += IntervalsWebhook(running.hints, secret, running.metrics).endpoints()
+    return endpoints
+
+
+def _about_an_athlete(settings: Settings, rooms: Rooms, wake: Callable[[], None]) -> list[Endpoint]:
     """Return what is told about one athlete, to himself and to operators."""
     database, clock, calculator, choices = rooms.database, rooms.clock, rooms.calculator, rooms.choices
     app = StravaApp(settings.strava.client_id, window_lengths(settings), Policy(settings.sync.policy))
@@ -112,4 +113,22 @@ def _athletes_data(settings: Settings, rooms: Rooms, wake: Callable[[], None]) -
         *WellnessPages(database, clock, choices.weights, wake).endpoints(),
         *IntervalsKeys(database, clock, rooms.cipher, wake).endpoints(),
         *RecomputePage(database, clock, calculator, choices, wake).endpoints(),
+    ]
+
+
+def _about_the_house(settings: Settings, rooms: Rooms, running: Running) -> list[Endpoint]:
+    """Return what operators see and do."""
+    database, clock, wake = rooms.database, rooms.clock, running.worker.wake
+    client_id, lengths = settings.strava.client_id, window_lengths(settings)
+    here = Place(client_id, lengths, settings.schedule.timezone)
+    allow_private = settings.notifications.allow_private
+    trial = SyncTrial(database, clock, wake)
+    return [
+        *OverviewPages(database, running.pulse, here, clock).endpoints(),
+        *QueuePages(database, wake).endpoints(),
+        *QuotaPage(database, client_id, lengths).endpoints(),
+        *BackfillPage(database, client_id, lengths).endpoints(),
+        *SchedulerPages(database, settings.schedule.timezone).endpoints(),
+        *SyncPages(database, client_id, Policy(settings.sync.policy), clock, trial).endpoints(),
+        *NotificationPages(database, rooms.cipher, rooms.courier, clock, allow_private=allow_private).endpoints(),
     ]

@@ -13,7 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import orjson
 import structlog
@@ -21,6 +21,7 @@ import structlog
 from daemon.compute.process import AGAIN, ANSWER, DONE, LENGTH
 from daemon.compute.works import Look, Rescore, Seasons, Sent, Summarize, Validate, Work
 from daemon.core.errors import Permanent, Retryable
+from daemon.core.instruments import SILENT, Instruments
 from daemon.science.envelope import Best
 from daemon.science.evidence import Kind
 from daemon.science.scoring import Choices, Known
@@ -42,14 +43,33 @@ class Looked:
     kept: Mapping[str, str]
 
 
+class _Row(asyncio.Lock):
+    """A lock that knows how many stand before it, whoever holds it included."""
+
+    standing = 0
+
+    async def acquire(self) -> Literal[True]:
+        self.standing += 1
+        try:
+            return await super().acquire()
+        except BaseException:
+            self.standing -= 1
+            raise
+
+    def release(self) -> None:
+        self.standing -= 1
+        super().release()
+
+
 class Calculator:
     """One worker process; started at need, replaced when it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, instruments: Instruments = SILENT) -> None:
+        self._instruments = instruments
         self._process: Process | None = None
-        self._busy = asyncio.Lock()
+        self._busy = _Row()
         # Work that can wait stands in a row of its own: at most one piece of it is before an activity's statistics.
-        self._patient = asyncio.Lock()
+        self._patient = _Row()
 
     async def __aenter__(self) -> Self:
         """Start the process, so that the first activity does not wait for it."""
@@ -59,6 +79,12 @@ class Calculator:
     async def __aexit__(self, *_: object) -> None:
         """End the process."""
         await self._end()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many pieces of work are not done yet, the one at work included."""
+        # Whoever is first in the patient row stands in the other one too.
+        return self._busy.standing + max(0, self._patient.standing - 1)
 
     async def summarize(self, body: bytes | None, facts: ActivityFacts) -> Statistics:
         """Return the statistics of one activity from the raw body of its streams answer (None: there is none).
@@ -103,6 +129,7 @@ class Calculator:
             assert process.stdin is not None
             assert process.stdout is not None
             request = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+            began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
                     process.stdin.write(LENGTH.pack(len(request)))
@@ -120,6 +147,7 @@ class Calculator:
             except asyncio.CancelledError:
                 await self._end()  # half a conversation cannot be continued
                 raise
+            self._instruments.computed(type(work).__name__.lower(), asyncio.get_running_loop().time() - began)
         if how == DONE:
             return answer
         raise (Retryable if how == AGAIN else Permanent)(answer.decode())

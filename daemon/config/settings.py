@@ -163,6 +163,7 @@ class Web(Section):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: Whole = Field(8000, ge=0, le=65535)  # 0: any free one
+    local_metrics: bool = True
 
 
 class Quota(Section):

@@ -66,6 +66,12 @@ def sender(peer: str | None, forwarded_for: str | None) -> str:
     return str(address)
 
 
+def is_this_machine(peer: str | None) -> bool:
+    """Tell whether a connection comes from this very machine."""
+    address = _address(peer)
+    return address is not None and address.is_loopback
+
+
 def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address((text or "").partition("%")[0])

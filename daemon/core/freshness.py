@@ -15,6 +15,7 @@ first, for whoever has fewer calls than asks.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -352,6 +353,9 @@ def affordable(calls_left: int, doubted: int, left: timedelta, span: timedelta) 
     return Affordable(share, share)
 
 
+UNSEEN_EDGES: Final = tuple(timedelta(hours=hours) for hours in (0, 1, 3, 6, 12, 24))
+
+
 @dataclass(frozen=True, slots=True)
 class Staleness:
     """How fresh a fleet is: since when news may be unseen, which is no time at all while proof stands."""
@@ -362,6 +366,8 @@ class Staleness:
     longest: timedelta
     proven: int  # while proof stands
     blind: int  # for longer than BLIND_AT_MOST
+    within: tuple[int, ...]  # how many at most each of UNSEEN_EDGES, so that each count holds the one before it
+    total: timedelta  # of all together
 
 
 def fleet_staleness(athletes: Iterable[Athlete], now: datetime, proof: Proof) -> Staleness:
@@ -373,7 +379,7 @@ def summed_up(blind_for: Iterable[timedelta]) -> Staleness:
     """Sum up for how long the news of each athlete of a fleet may be unseen."""
     spans = sorted(blind_for)
     if not spans:
-        return Staleness(0, *(timedelta(0),) * 3, 0, 0)
+        return Staleness(0, *(timedelta(0),) * 3, 0, 0, (0,) * len(UNSEEN_EDGES), timedelta(0))
     last = len(spans) - 1
     return Staleness(
         athletes=len(spans),
@@ -382,6 +388,8 @@ def summed_up(blind_for: Iterable[timedelta]) -> Staleness:
         longest=spans[-1],
         proven=sum(span == timedelta(0) for span in spans),
         blind=sum(span > BLIND_AT_MOST for span in spans),
+        within=tuple(bisect_right(spans, edge) for edge in UNSEEN_EDGES),
+        total=sum(spans, timedelta(0)),
     )
 
 

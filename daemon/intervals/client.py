@@ -6,6 +6,7 @@ instant that it names. Refuses to follow redirects and to retry: every delay bel
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime
 from typing import Final, TypeVar
 
@@ -15,6 +16,7 @@ from aiolimiter import AsyncLimiter
 
 from daemon.clock import Clock
 from daemon.core.errors import Permanent, QuotaSpent, Retryable
+from daemon.core.instruments import SILENT, Instruments
 from daemon.core.wellness import Values
 from daemon.intervals import wire
 
@@ -31,13 +33,19 @@ class IntervalsClient:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, api_url: str, requests_per_second: float, clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        api_url: str,
+        requests_per_second: float,
+        clock: Clock,
+        instruments: Instruments = SILENT,
     ) -> None:
         self._session = session
         self._api_url = api_url
         # One at a time, so that no burst is ever faster than the pace.
         self._pace = AsyncLimiter(1, 1.0 / requests_per_second)
         self._clock = clock
+        self._instruments = instruments
         self._quiet_until: datetime | None = None
 
     async def wellness(self, credential: wire.Credential, oldest_on: date, newest_on: date) -> dict[date, Values]:
@@ -53,6 +61,7 @@ class IntervalsClient:
         # Looked at after the wait: somebody before us may have been told to be quiet.
         if self._quiet_until is not None and self._clock.now() < self._quiet_until:
             raise QuotaSpent("Intervals.icu asks us to wait", self._quiet_until)
+        began, answered = asyncio.get_running_loop().time(), None
         try:
             async with self._session.get(
                 f"{self._api_url}/{request.url}",
@@ -61,12 +70,16 @@ class IntervalsClient:
                 allow_redirects=False,
             ) as response:
                 status, headers, body = response.status, response.headers, await _whole_body(response)
+            answered = status
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise Permanent("no address to send to: check intervals.api_url") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Retryable(
                 f"no whole answer of Intervals.icu to {request.kind} ({type(error).__name__})"
             ) from error
+        finally:
+            seconds = asyncio.get_running_loop().time() - began
+            self._instruments.call_ended("intervals", request.kind, answered, seconds)
         log.debug("intervals.answered", kind=request.kind, status=status, bytes=len(body))
         try:
             return wire.decipher(request, status, headers, body, self._clock.now())

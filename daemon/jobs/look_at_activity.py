@@ -30,9 +30,10 @@ log = structlog.get_logger()
 KIND: Final = "look_at_activity"
 
 
-def new(look: Look, lane: Lane, run_at: datetime) -> NewJob:
-    """Make the job that carries out a look."""
+def new(look: Look, lane: Lane, run_at: datetime, received_at: datetime | None = None) -> NewJob:
+    """Make the job that carries out a look; `received_at` is when the event came that asks for it, if one does."""
     assert look.activity_id is not None
+    received = {"received_at": received_at.timestamp()} if received_at is not None else {}
     return NewJob(
         kind=KIND,
         lane=lane,
@@ -43,6 +44,7 @@ def new(look: Look, lane: Lane, run_at: datetime) -> NewJob:
             "activity_id": look.activity_id,
             "hinted_at": look.event_at.timestamp(),
             "expects_gone": look.expects_gone,
+            **received,
         },
     )
 
@@ -71,6 +73,10 @@ async def run(job: Job, rooms: Rooms) -> None:
     await activity_results.settle(
         job, rooms, activity_results.columns_of(activity), findings, visible_at=visible_at
     )
+    if "received_at" in job.payload:
+        # Merged into a twin that waited already, the job has waited for longer than its newest event.
+        received_at = min(job.payload["received_at"], job.queued_at.timestamp())
+        rooms.instruments.load_stored(job.lane, rooms.clock.now().timestamp() - received_at)
 
 
 async def _streams(job: Job, rooms: Rooms, step: Step, activity: Activity, known: Known | None) -> Findings:
@@ -102,7 +108,7 @@ async def _settle_missing(job: Job, rooms: Rooms, activity_id: int, known: Known
     async with rooms.database.transaction() as connection:
         if not isinstance(decision, Bury):
             await jobs.requeue(connection, job, decision.at, "Strava does not show it yet")
-            log.info("activity.not_there_yet", again_at=decision.at)
+            log.info("activity.not_found_yet", again_at=decision.at)
             return
         lost_on = await activities.bury(connection, activity_id, job.serial_key, decision.reason, now)
         if lost_on is not None:
@@ -117,4 +123,4 @@ async def _settle_foreign(job: Job, rooms: Rooms, activity: Activity) -> None:
     """Somebody else's activity under this athlete's name: a forged event, or a mistake. Nothing is kept."""
     async with rooms.database.transaction() as connection:
         await jobs.complete(connection, job, "it belongs to another athlete")
-    log.warning("activity.foreign", owner_id=activity.athlete_id)
+    log.warning("activity.found_foreign", owner_id=activity.athlete_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from daemon.clock import Clock
 from daemon.compute.calculator import Calculator
+from daemon.core.instruments import SILENT, Instruments
 from daemon.courier.client import Courier
 from daemon.intervals.client import IntervalsClient
 from daemon.limiter.gate import Gate
@@ -31,3 +32,4 @@ class Rooms:
     cipher: Cipher
     intervals: IntervalsClient
     courier: Courier
+    instruments: Instruments = SILENT

@@ -24,6 +24,7 @@ from daemon.clock import Clock
 from daemon.core import quota
 from daemon.core.admission import LANES, Admission, Answered, Lane, Outcome, Permit
 from daemon.core.errors import AppInactive, QuotaSpent, Retryable
+from daemon.core.instruments import SILENT, Instruments
 from daemon.limiter.pacing import Pace, Pacing
 from daemon.limiter.turns import Turns
 from daemon.store import ledgers
@@ -43,12 +44,19 @@ class Gate:
     """Admits steps of work for one Strava app."""
 
     def __init__(
-        self, database: Database, client_id: int, lengths: quota.Lengths, pace: Pace, clock: Clock
+        self,
+        database: Database,
+        client_id: int,
+        lengths: quota.Lengths,
+        pace: Pace,
+        clock: Clock,
+        instruments: Instruments = SILENT,
     ) -> None:
         self._database = database
         self._client_id = client_id
         self._lengths = lengths
         self._clock = clock
+        self._instruments = instruments
         self._slots = Turns(pace.concurrency)
         self._pacing = Pacing(pace)
         self._writing = Turns(1)  # one writer per process: we never contend with ourselves
@@ -88,7 +96,12 @@ class Gate:
 
         async with self._writing.turn(ask.lane):
             await self._learn()
-            ledger, grant = await self._change(decide)
+            try:
+                ledger, grant = await self._change(decide)
+            except QuotaSpent:
+                self._instruments.permits_refused(ask.lane)
+                raise
+        self._instruments.permits_given(ask.lane, ask.count)
         self._notice(ledger, ask, grant.admitted_at)
         return _Held(grant, asked_at)
 
@@ -204,6 +217,7 @@ class Step(Admission):
 
     async def __aenter__(self) -> Self:
         """Wait for a slot and the pace, then ask for all permits; raises QuotaSpent or AppInactive."""
+        began = self._gate._clock.elapsed_seconds()
         async with AsyncExitStack() as slot:
             if self._lane is not Lane.LIVE:  # a live step waits for nobody
                 await slot.enter_async_context(self._gate._slots.turn(self._lane))
@@ -213,6 +227,8 @@ class Step(Admission):
             held = await self._gate._admit(quota.Ask(self._lane, self._calls))
             self._slot = slot.pop_all()
         self._held = [held] * self._calls
+        waited_seconds = self._gate._clock.elapsed_seconds() - began
+        self._gate._instruments.step_waited(self._lane, waited_seconds)
         return self
 
     async def __aexit__(self, *_: object) -> None:

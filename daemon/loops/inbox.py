@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from daemon.clock import Clock
 from daemon.core.admission import Lane
 from daemon.core.errors import Retryable
 from daemon.core.events import Event, Look, MalformedEvent, fold, parse
+from daemon.core.instruments import SILENT, Instruments
 from daemon.jobs import look_at_activity, look_at_athlete
 from daemon.store import apps, athletes, events, jobs, sync_states
 from daemon.store.database import Connection, Database
@@ -124,6 +125,7 @@ class Folding:
         on_queued: Callable[[], None],
         *,
         signatures_required: bool,
+        instruments: Instruments = SILENT,
     ) -> None:
         self._database = database
         self._client_id = client_id
@@ -131,6 +133,7 @@ class Folding:
         self._clock = clock
         self._on_queued = on_queued
         self._signatures_required = signatures_required
+        self._instruments = instruments
         self._stored = asyncio.Event()
 
     def wake(self) -> None:
@@ -164,7 +167,7 @@ class Folding:
             subscription_id = await apps.subscription_id(connection, self._client_id)
             trusted = [not self._signatures_required or stored.signature == "valid" for stored, _ in read]
             folded = fold([event for _, event in read], trusted, known, subscription_id)
-            queued = await self._jobs(connection, folded.looks)
+            queued = await self._jobs(connection, folded.looks, _first_received(read))
             await jobs.enqueue(connection, queued)
             if folded.looks:
                 heard = {look.athlete_id for look in folded.looks}
@@ -174,14 +177,21 @@ class Folding:
                 owner_id = event.owner_id if event.owner_id in known else None
                 marks[stored.event_id] = Mark(stored.event_id, owner_id, outcome)
             await events.mark_folded(connection, list(marks.values()))
-        ignored = Counter(mark.outcome for mark in marks.values() if mark.outcome != "folded")
-        log.info("events.folded", events=len(unfolded), jobs=len(queued), ignored=dict(ignored))
+        outcomes = Counter(mark.outcome for mark in marks.values())
+        self._instruments.events_folded(outcomes)
+        ignored = {outcome: count for outcome, count in outcomes.items() if outcome != "folded"}
+        log.info("events.folded", events=len(unfolded), jobs=len(queued), ignored=ignored)
         if queued:
             self._on_queued()
         return len(unfolded)
 
-    async def _jobs(self, connection: Connection, looks: Sequence[Look]) -> list[NewJob]:
-        """Give each look its lane: live within the budget, spare quota beyond it. Nothing is dropped."""
+    async def _jobs(
+        self, connection: Connection, looks: Sequence[Look], first_received: Mapping[int, datetime]
+    ) -> list[NewJob]:
+        """Give each look its lane: live within the budget, spare quota beyond it. Nothing is dropped.
+
+        `first_received` tells of each activity when its first event came, for the job to tell how long it all took.
+        """
         if not looks:
             return []
         now = self._clock.now()
@@ -190,13 +200,15 @@ class Folding:
         flooded = totals[0] > self._budget.looks_per_hour
         over = {owner for owner in asked if totals[owner] > self._budget.owner_looks_per_hour}
         if over or flooded:
-            log.warning("webhook.over_budget", athletes=sorted(over)[:20], all=flooded)
-        return [
-            (look_at_athlete if look.activity_id is None else look_at_activity).new(
-                look, Lane.BACKFILL if flooded or look.athlete_id in over else Lane.LIVE, now
-            )
-            for look in looks
-        ]
+            log.warning("webhook.budget_exceeded", athletes=sorted(over)[:20], all=flooded)
+        queued = []
+        for look in looks:
+            lane = Lane.BACKFILL if flooded or look.athlete_id in over else Lane.LIVE
+            if look.activity_id is None:
+                queued.append(look_at_athlete.new(look, lane, now))
+            else:
+                queued.append(look_at_activity.new(look, lane, now, first_received[look.activity_id]))
+        return queued
 
 
 def _event(stored: Unfolded) -> Event | None:
@@ -205,6 +217,14 @@ def _event(stored: Unfolded) -> Event | None:
         return parse(stored.body)
     except MalformedEvent:
         return None
+
+
+def _first_received(read: Sequence[tuple[Unfolded, Event]]) -> dict[int, datetime]:
+    received: dict[int, datetime] = {}
+    for stored, event in read:
+        if event.object_type == "activity":
+            received[event.object_id] = min(stored.received_at, received.get(event.object_id, stored.received_at))
+    return received
 
 
 def _hour(now: datetime) -> datetime:

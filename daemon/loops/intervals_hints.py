@@ -110,7 +110,7 @@ class IntervalsHints:
         if spent and isinstance(everybodys, Bucket):
             self._all = everybodys
             return 0.0
-        log.warning("hints.over_budget", athlete_id=athlete_id, all=isinstance(everybodys, float))
+        log.warning("hints.budget_exceeded", athlete_id=athlete_id, all=isinstance(everybodys, float))
         return max(wait for wait in (mine, everybodys) if isinstance(wait, float))
 
 

@@ -13,6 +13,7 @@ from daemon.clock import Clock
 from daemon.core import quota
 from daemon.core.errors import DomestiqueError
 from daemon.core.health import STALE_AFTER, Check, Measured, Verdict, judge, overall
+from daemon.core.instruments import SILENT, Instruments
 from daemon.loops.staleness import FleetStaleness
 from daemon.notify import notify
 from daemon.store import ledgers, vitals
@@ -47,6 +48,7 @@ class Pulse:
         shut_reason: Callable[[], quota.Wait | None],
         fleet: FleetStaleness,
         clock: Clock,
+        instruments: Instruments = SILENT,
     ) -> None:
         self._database = database
         self._client_id = client_id
@@ -54,6 +56,7 @@ class Pulse:
         self._shut_reason = shut_reason
         self.fleet = fleet
         self._clock = clock
+        self._instruments = instruments
         self.health: Health | None = None
 
     def is_stale(self) -> bool:
@@ -69,7 +72,9 @@ class Pulse:
         while True:
             slept_from = self._clock.elapsed_seconds()
             await asyncio.sleep(EVERY_SECONDS)
-            await self._beat(max(0.0, self._clock.elapsed_seconds() - slept_from - EVERY_SECONDS))
+            lag_seconds = max(0.0, self._clock.elapsed_seconds() - slept_from - EVERY_SECONDS)
+            self._instruments.loop_lagged(lag_seconds)
+            await self._beat(lag_seconds)
 
     async def _beat(self, lag_seconds: float) -> None:
         measured = replace(await self._measure(), loop_lag_seconds=lag_seconds)

@@ -51,5 +51,5 @@ class Receiver:
             run = await receivers.stamp(connection, self._client_id, ours)
         self._ours = (run.stamped_at, asked_at)
         if run.up_since != self._up_since:
-            log.info("receiver.up", since=run.up_since)
+            log.info("receiver.came_up", since=run.up_since)
             self._up_since = run.up_since

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.config import Strava
 from daemon.core.errors import DomestiqueError, NotFound, Permanent, Retryable
+from daemon.core.instruments import SILENT, Instruments
 from daemon.core.subscription import Finding, State, Wanted, judge
 from daemon.store import apps
 from daemon.store.database import Database
@@ -37,13 +38,20 @@ SPREAD: Final = 0.1  # several daemons need not ask in the same second
 class Keeper:
     """Looks, creates and deletes, and remembers what it found."""
 
-    def __init__(self, database: Database, session: aiohttp.ClientSession, strava: Strava, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        session: aiohttp.ClientSession,
+        strava: Strava,
+        clock: Clock,
+        instruments: Instruments = SILENT,
+    ) -> None:
         self._database = database
         self._session = session
         self._settings = strava
         self._wanted = Wanted(strava.callback_url, strava.webhook_secret.get_secret_value())
         credentials = AppCredentials(strava.client_id, strava.client_secret)
-        self._strava = SubscriptionClient(session, strava.api_url, credentials)
+        self._strava = SubscriptionClient(session, strava.api_url, credentials, instruments)
         self._clock = clock
         self._told: Finding | None = None
 

@@ -16,6 +16,7 @@ import structlog
 
 from daemon.clock import Clock
 from daemon.core.errors import Retryable
+from daemon.core.instruments import SILENT, Instruments
 from daemon.jobs import erase_athlete
 from daemon.store import (
     activities,
@@ -62,12 +63,14 @@ class Sweeper:
         max_attempts: int,
         clock: Clock,
         on_queued: Callable[[], None],
+        instruments: Instruments = SILENT,
     ) -> None:
         self._database = database
         self._retention = retention
         self._max_attempts = max_attempts
         self._clock = clock
         self._on_queued = on_queued
+        self._instruments = instruments
 
     async def rescue(self) -> None:
         """Put jobs back whose lease ran out, until cancelled."""
@@ -84,6 +87,7 @@ class Sweeper:
     async def _rescue_once(self) -> None:
         async with self._database.transaction() as connection:
             rescued, buried = await jobs.rescue_expired(connection, self._max_attempts)
+        self._instruments.jobs_rescued(rescued, buried)
         if rescued or buried:
             log.warning("jobs.rescued", rescued=rescued, died=buried)
             self._on_queued()

@@ -17,6 +17,7 @@ import structlog
 
 from daemon.core.admission import LANES, Lane
 from daemon.core.errors import DomestiqueError, Retryable
+from daemon.core.instruments import Ending
 from daemon.core.settle import Death, Deferral, settle
 from daemon.jobs.rooms import Rooms
 from daemon.store import jobs
@@ -148,19 +149,31 @@ class Worker:
             **{"athlete_id": job.serial_key} if job.serial_key is not None else {},
             **{"activity_id": job.payload["activity_id"]} if "activity_id" in job.payload else {},
         ):
+            began = self._rooms.clock.elapsed_seconds()
+            ending: Ending = "released"  # where we are cancelled
             try:
-                await self._kinds[job.kind](job, self._rooms)
-            except LeaseLost as error:
-                log.warning("job.lease_lost", reason=str(error))
-            except asyncio.CancelledError:
-                await self._settle_surely(self._release(job))
-                raise
-            except Exception as error:
-                if not isinstance(error, DomestiqueError):
-                    log.exception("job.broke")
-                await self._settle_surely(self._settle(job, error))
+                ending = await self._ended_as(job)
+            finally:
+                seconds = self._rooms.clock.elapsed_seconds() - began
+                self._rooms.instruments.job_ended(job.kind, ending, seconds)
 
-    async def _settle(self, job: Job, error: Exception) -> None:
+    async def _ended_as(self, job: Job) -> Ending:
+        """Run a job and settle it, unless it does so itself; returns how it ended."""
+        try:
+            await self._kinds[job.kind](job, self._rooms)
+        except LeaseLost as error:
+            log.warning("job.lease_lost", reason=str(error))
+            return "lease_lost"
+        except asyncio.CancelledError:
+            await self._settle_surely(self._release(job))
+            raise
+        except Exception as error:
+            if not isinstance(error, DomestiqueError):
+                log.exception("job.broke")
+            return await self._settle_surely(self._settle(job, error))
+        return "done"
+
+    async def _settle(self, job: Job, error: Exception) -> Ending:
         most = job.most_attempts(self._work.max_attempts)
         decision = settle(error, job.attempts, most, self._rooms.clock.now(), random.random())
         async with self._rooms.database.transaction() as connection:
@@ -168,24 +181,28 @@ class Worker:
                 case Death(reason):
                     await jobs.bury(connection, job, reason)
                     log.error("job.died", attempts=job.attempts, reason=reason)
+                    return "died"
                 case Deferral(until, reason):
                     await jobs.requeue(connection, job, until, reason, give_back=True)
                     log.info("job.deferred", until=until, reason=reason)
+                    return "deferred"
                 case _:
                     await jobs.requeue(connection, job, decision.at, decision.reason)
                     log.warning("job.retried", again_at=decision.at, attempts=job.attempts, reason=decision.reason)
+                    return "retried"
 
-    async def _release(self, job: Job) -> None:
+    async def _release(self, job: Job) -> Ending:
         async with self._rooms.database.transaction() as connection:
             now = self._rooms.clock.now()
             await jobs.requeue(connection, job, now, "the daemon was stopped", give_back=True)
         log.info("job.released")
+        return "released"
 
-    async def _settle_surely(self, settlement: Awaitable[None]) -> None:
+    async def _settle_surely(self, settlement: Awaitable[Ending]) -> Ending:
         """Settle although we may be cancelled; if the database is gone, the lease runs out and a sweep rescues."""
         task = asyncio.ensure_future(settlement)
         try:
-            await asyncio.shield(task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             await asyncio.wait([task], timeout=DRAIN_SECONDS)
             raise
@@ -193,6 +210,7 @@ class Worker:
             log.warning("job.not_settled", reason=str(error))
         except Exception:
             log.exception("job.not_settled")
+        return "not_settled"
 
     async def _drain(self) -> None:
         if not self._running:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import aiosql
@@ -66,6 +67,15 @@ async def translated() -> AsyncIterator[None]:
         raise Retryable(f"the database did not answer ({type(error).__name__})") from error
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """Connections of the pool: how many are lent, how many are open and free, and how many there may be."""
+
+    lent: int
+    free: int
+    most: int
+
+
 class Database:
     """A pool with our codecs; every other room of the store gets its connections from here."""
 
@@ -97,6 +107,14 @@ class Database:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+    def usage(self) -> PoolUsage:
+        """Return how the pool is used now; costs no query."""
+        pool = self._pool
+        if pool is None:
+            return PoolUsage(0, 0, self._pool_size)
+        free = pool.get_idle_size()
+        return PoolUsage(pool.get_size() - free, free, self._pool_size)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

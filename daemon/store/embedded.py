@@ -353,7 +353,7 @@ class EmbeddedServer:
                     await ended(process)
                     return
             except TimeoutError:
-                _log.warning("embedded.stop_slow", signal=number.name, waited_seconds=seconds)
+                _log.warning("embedded.stop_delayed", signal=number.name, waited_seconds=seconds)
 
     def _failure(self, what: str, home: Path) -> Permanent:
         """Put the end of the log and a piece of advice into one error."""

@@ -27,6 +27,7 @@ class Unfolded:
     """A stored body that waits to be folded."""
 
     event_id: int
+    received_at: datetime
     body: bytes
     signature: str | None
 

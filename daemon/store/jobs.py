@@ -160,6 +160,11 @@ async def count_by_state(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in await fetched(_queries.count_by_state(connection))]
 
 
+async def census(connection: Connection) -> list[dict[str, Any]]:
+    """Return lane, kind, state, jobs and oldest_due_at (of the queued that may run) of all that is not done."""
+    return [dict(row) for row in await fetched(_queries.census(connection))]
+
+
 async def backlog(connection: Connection) -> list[dict[str, Any]]:
     """Return lane, kind, jobs and oldest_run_at of all that waits for Strava."""
     return [dict(row) for row in await fetched(_queries.backlog(connection))]

@@ -181,6 +181,11 @@ async def progress(connection: Connection, run: Run) -> Progress:
     return Progress(**_held(row, run))
 
 
+async def last_ended(connection: Connection) -> list[dict[str, Any]]:
+    """Return job, state, started_at and finished_at of the newest run of each job that has ended."""
+    return [dict(row) for row in await fetched(_queries.last_ended(connection))]
+
+
 async def advance(connection: Connection, run: Run, reached: Progress, asks: Sequence[NewAsk]) -> None:
     """Write where the run has come and whom it decided to sync, in one transaction; raises LeaseLost."""
     row = await _queries.advance(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 
 from daemon.core.admission import Admission, Answered
 from daemon.core.errors import DomestiqueError, Permanent, Retryable, Revoked
+from daemon.core.instruments import SILENT, Instruments, Refresh
 from daemon.core.quota import CONNECT_SECONDS
 from daemon.strava import wire
 
@@ -85,15 +87,23 @@ def open_session(timeout_seconds: float = 20.0) -> aiohttp.ClientSession:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Where requests go, on which session, and who is told how each ended."""
+
+    session: aiohttp.ClientSession
+    base_url: str
+    instruments: Instruments
+
+
 class StravaClient:
     """Reads athletes' data; every send, a retry too, takes its own permit from the admission that is passed.
 
     Raises what the permit raises (QuotaSpent, AppInactive) and the errors of `wire.decipher`.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, api_url: str) -> None:
-        self._session = session
-        self._api_url = api_url
+    def __init__(self, session: aiohttp.ClientSession, api_url: str, instruments: Instruments = SILENT) -> None:
+        self._line = _Line(session, api_url, instruments)
 
     async def activity(self, access_token: SecretStr, activity_id: int, admission: Admission) -> wire.Activity:
         """Return one activity; raises NotFound."""
@@ -128,12 +138,7 @@ class StravaClient:
     async def _call(self, request: wire.Request[T], access_token: SecretStr, admission: Admission) -> T:
         # Reading is safe to repeat, so any broken connection may be tried again.
         status, body = await _RETRIES(
-            ConnectionBroken,
-            _send,
-            self._session,
-            self._api_url,
-            wire.authorized(request, access_token),
-            admission,
+            ConnectionBroken, _send, self._line, wire.authorized(request, access_token), admission
         )
         return wire.decipher(request, status, body)
 
@@ -141,15 +146,20 @@ class StravaClient:
 class OAuthClient:
     """Gets, renews and ends authorizations. These calls show no meters and count toward no quota."""
 
-    def __init__(self, session: aiohttp.ClientSession, oauth_url: str, credentials: wire.AppCredentials) -> None:
-        self._session = session
-        self._oauth_url = oauth_url
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        oauth_url: str,
+        credentials: wire.AppCredentials,
+        instruments: Instruments = SILENT,
+    ) -> None:
+        self._line = _Line(session, oauth_url, instruments)
         self._credentials = credentials
 
     async def exchange(self, code: SecretStr) -> wire.TokenAnswer:
         """Trade an authorization code for tokens; raises wire.CodeRefused when Strava never comes to know it."""
         request = wire.exchange_code(self._credentials, code)
-        return await _CODE_RETRIES(wire.CodeRefused, _send_unmetered, self._session, self._oauth_url, request)
+        return await _CODE_RETRIES(wire.CodeRefused, _send_unmetered, self._line, request)
 
     async def refresh(self, refresh_token: SecretStr) -> wire.TokenAnswer:
         """Trade a refresh token for new tokens; raises Revoked.
@@ -157,13 +167,21 @@ class OAuthClient:
         After any other error the old token may be dead and the new one lost: a refresh that may have arrived is
         never sent again from here.
         """
-        request = wire.refresh_token(self._credentials, refresh_token)
-        return await _send_unmetered(self._session, self._oauth_url, request)
+        outcome: Refresh = "failed"
+        try:
+            answer = await _send_unmetered(self._line, wire.refresh_token(self._credentials, refresh_token))
+            outcome = "refreshed"
+        except Revoked:
+            outcome = "refused"
+            raise
+        finally:
+            self._line.instruments.token_refreshed(outcome)
+        return answer
 
     async def revoke(self, token: SecretStr) -> None:
         """End the authorization behind an access or refresh token; one that has ended before is no error."""
         try:
-            await _send_unmetered(self._session, self._oauth_url, wire.revoke(self._credentials, token))
+            await _send_unmetered(self._line, wire.revoke(self._credentials, token))
         except Revoked:
             log.debug("strava.revoked_before")
 
@@ -174,24 +192,29 @@ class SubscriptionClient:
     Outside the quota: the answers show empty meters of their own (recorded `0,0` of `600,30000`).
     """
 
-    def __init__(self, session: aiohttp.ClientSession, api_url: str, credentials: wire.AppCredentials) -> None:
-        self._session = session
-        self._api_url = api_url
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        api_url: str,
+        credentials: wire.AppCredentials,
+        instruments: Instruments = SILENT,
+    ) -> None:
+        self._line = _Line(session, api_url, instruments)
         self._credentials = credentials
 
     async def view(self) -> list[wire.Subscription]:
         """Return the subscription, if there is one."""
-        return await _send_unmetered(self._session, self._api_url, wire.view_subscriptions(self._credentials))
+        return await _send_unmetered(self._line, wire.view_subscriptions(self._credentials))
 
     async def create(self, callback_url: SecretStr, verify_token: SecretStr) -> wire.Subscription:
         """Subscribe. Strava calls our webhook before it answers: the receiver must already listen."""
         request = wire.create_subscription(self._credentials, callback_url, verify_token)
-        return await _send_unmetered(self._session, self._api_url, request)
+        return await _send_unmetered(self._line, request)
 
     async def delete(self, subscription_id: int) -> None:
         """End the subscription; raises NotFound."""
         request = wire.delete_subscription(self._credentials, subscription_id)
-        await _send_unmetered(self._session, self._api_url, request)
+        await _send_unmetered(self._line, request)
 
 
 class _Unmetered:
@@ -207,24 +230,22 @@ class _Unmetered:
         pass
 
 
-async def _send_unmetered(session: aiohttp.ClientSession, base_url: str, request: wire.Request[T]) -> T:
+async def _send_unmetered(line: _Line, request: wire.Request[T]) -> T:
     """Send what must not arrive twice: tried again only where it cannot have arrived."""
-    status, body = await _RETRIES(NeverSent, _send, session, base_url, request, _Unmetered())
+    status, body = await _RETRIES(NeverSent, _send, line, request, _Unmetered())
     return wire.decipher(request, status, body)
 
 
-async def _send(
-    session: aiohttp.ClientSession, base_url: str, request: wire.Request[T], admission: Admission
-) -> RawAnswer:
+async def _send(line: _Line, request: wire.Request[T], admission: Admission) -> RawAnswer:
     """Send once, on one permit, and return status and body; raises ConnectionBroken or NeverSent."""
     permit = await admission.permit()
     began = asyncio.get_running_loop().time()
     status = 0
     shown: Mapping[str, str] | None = None
     try:
-        async with session.request(
+        async with line.session.request(
             request.method,
-            f"{base_url.rstrip('/')}/{request.url}",
+            f"{line.base_url.rstrip('/')}/{request.url}",
             params=wire.bare(request.params) or None,
             headers=wire.bare(request.headers),
             data=None if request.data is None else wire.bare(request.data),
@@ -235,14 +256,16 @@ async def _send(
     except (aiohttp.ClientError, OSError, _TooLargeError) as error:
         # The headers came, so Strava has counted it; the permit may raise QuotaSpent, which says more than we can.
         translated = _translated(error, request)
+        line.instruments.call_ended("strava", request.kind, None, asyncio.get_running_loop().time() - began)
         if shown is not None:
             await permit.answered(wire.answered(status, shown, b""))
         elif not isinstance(translated, NeverSent):
             await permit.lost()
         # aiohttp's messages may hold the whole address: with a secret in the query the cause is not passed on.
         raise translated from (None if request.has_secret_query else error)
-    seconds = round(asyncio.get_running_loop().time() - began, 3)
-    log.debug("strava.answered", kind=request.kind, status=status, seconds=seconds, bytes=len(body))
+    seconds = asyncio.get_running_loop().time() - began
+    line.instruments.call_ended("strava", request.kind, status, seconds)
+    log.debug("strava.answered", kind=request.kind, status=status, seconds=round(seconds, 3), bytes=len(body))
     await permit.answered(wire.answered(status, shown, body))
     return status, body
 

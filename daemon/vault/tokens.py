@@ -216,7 +216,7 @@ class Vault:
             await credentials.drop_refresh_mark(connection, athlete_id, version)
         if not rested:
             raise _reconnected(athlete_id)
-        log.warning("athlete.needs_authorization", athlete_id=athlete_id, reason=reason)
+        log.warning("athlete.authorization_lost", athlete_id=athlete_id, reason=reason)
 
 
 async def _put_to_rest(

@@ -35,6 +35,12 @@ def whole_number(text: str, least: int, most: int) -> int | None:
     return number if least <= number <= most else None
 
 
+def pattern(request: web.Request) -> str:
+    """Return the pattern of a route, "none" where there is none: a path holds ids, and may hold a secret."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
 def weathering(handler: Handler) -> Handler:
     """Wrap a handler that asks the database: while it is away, the answer is 503."""
 
@@ -42,7 +48,7 @@ def weathering(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except Retryable as error:
-            log.warning("request.not_answered", path=request.path, reason=str(error))
+            log.warning("request.not_answered", route=pattern(request), reason=str(error))
             return described(DATABASE_AWAY, "it is down or restarting: try again in a few seconds", RETRY)
 
     return handle

@@ -34,5 +34,5 @@ class AthletePage:
             sentence = "The database does not answer: open the page again in a few seconds."
             return page(request, "lost.html", 503, sentence=sentence)
         if session is None:
-            raise web.HTTPSeeOther("/")
+            return web.Response(status=303, headers={"Location": "/"})
         return page(request, "athlete.html", csrf=session.csrf)

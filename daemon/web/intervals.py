@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from daemon.core.events import MalformedEvent
+from daemon.core.instruments import SILENT, Instruments
 from daemon.core.intervals_events import Hints, parse
 from daemon.loops.intervals_hints import IntervalsHints
 from daemon.web.bodies import TooLarge, read_bounded
@@ -31,9 +32,10 @@ READ_WITHIN_SECONDS: Final = 5.0
 class IntervalsWebhook:
     """One route; without a secret in the settings it is not there."""
 
-    def __init__(self, hints: IntervalsHints, secret: SecretStr) -> None:
+    def __init__(self, hints: IntervalsHints, secret: SecretStr, instruments: Instruments = SILENT) -> None:
         self._hints = hints
         self._secret = secret
+        self._instruments = instruments
 
     def endpoints(self) -> list[Endpoint]:
         """Return what is served here."""
@@ -50,28 +52,36 @@ class IntervalsWebhook:
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 200 once the hints are noted."""
         if not self._is_secret(request.match_info["secret"]):
-            log.warning("intervals.wrong_secret", where="path")
+            self._instruments.delivery_answered("intervals", "secret_refused")
+            log.warning("intervals.secret_refused", where="path")
             raise web.HTTPNotFound
         try:
             async with asyncio.timeout(READ_WITHIN_SECONDS):
                 hints = parse(await read_bounded(request, LARGEST_BODY))
         except (MalformedEvent, ConnectionError) as error:
+            self._instruments.delivery_answered("intervals", "malformed")
             log.warning("intervals.malformed", reason=str(error) or "the body broke off")
             return described(BAD_BODY, f"no events: {error}")
         except TooLarge:
-            log.warning("intervals.too_large", most=LARGEST_BODY)
+            self._instruments.delivery_answered("intervals", "oversized")
+            log.warning("intervals.oversized", most=LARGEST_BODY)
             return described(BODY_TOO_LARGE, f"more than {LARGEST_BODY} bytes")
         except TimeoutError:
+            self._instruments.delivery_answered("intervals", "timed_out")
+            log.warning("intervals.timed_out", seconds=READ_WITHIN_SECONDS)
             return described(NOT_STORED, "not read in time; send it again")
         return self._take(hints)
 
     def _take(self, hints: Hints) -> web.Response:
         if not self._is_secret(hints.secret):
-            log.warning("intervals.wrong_secret", where="body")
+            self._instruments.delivery_answered("intervals", "secret_refused")
+            log.warning("intervals.secret_refused", where="body")
             return described(NOT_ALLOWED, "the secret in the body is wrong")
         if not self._hints.take(hints.earliest):
+            self._instruments.delivery_answered("intervals", "not_taken")
             log.warning("intervals.not_taken")
             return described(NOT_STORED, "too many hints wait; send it again")
+        self._instruments.delivery_answered("intervals", "hinted")
         log.info("intervals.hinted", athletes=len(hints.earliest))
         return modelled(Noted())
 

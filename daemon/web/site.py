@@ -28,6 +28,7 @@ NOT_DESCRIBED: Final[Mapping[str, str]] = {
     "/operator/athletes/{athlete_id}": "a page",
     "/operator/sign-in": "a page, and its form's address",
     "/operator/sign-out": "a form's address",
+    "/metrics": "Prometheus' own format, told in docs/monitoring",
     "/api": "the description, as a page",
     "/problems/{name}": "a page that tells one kind of problem",
 }

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from daemon.clock import Clock
 from daemon.core.errors import Retryable
 from daemon.core.events import MalformedEvent, parse
+from daemon.core.instruments import SILENT, Instruments
 from daemon.core.signature import verify
 from daemon.loops.inbox import Inbox
 from daemon.store.events import Arrival
@@ -45,10 +46,11 @@ class Secrets:
 class Webhook:
     """The two handlers of one path."""
 
-    def __init__(self, inbox: Inbox, secrets: Secrets, clock: Clock) -> None:
+    def __init__(self, inbox: Inbox, secrets: Secrets, clock: Clock, instruments: Instruments = SILENT) -> None:
         self._inbox = inbox
         self._secrets = secrets
         self._clock = clock
+        self._instruments = instruments
 
     def endpoints(self) -> list[Endpoint]:
         """Return what is served here."""
@@ -89,20 +91,26 @@ class Webhook:
                 arrival = Arrival(event.dedup_key, received_at, body, self._signature(request, body))
                 is_new = await self._inbox.accept(arrival)
         except MalformedEvent as error:
+            self._instruments.delivery_answered("strava", "malformed")
             log.warning("webhook.malformed", reason=str(error))
             return described(BAD_BODY, f"not an event: {error}")
         except ConnectionError:
+            self._instruments.delivery_answered("strava", "broken_off")
             log.warning("webhook.broken_off")
             return described(BAD_BODY, "the body broke off")
         except TooLarge:
-            log.warning("webhook.too_large", most=LARGEST_BODY)
+            self._instruments.delivery_answered("strava", "oversized")
+            log.warning("webhook.oversized", most=LARGEST_BODY)
             return described(BODY_TOO_LARGE, f"more than {LARGEST_BODY} bytes")
         except TimeoutError:
-            log.warning("webhook.too_slow", seconds=ANSWER_WITHIN_SECONDS)
+            self._instruments.delivery_answered("strava", "timed_out")
+            log.warning("webhook.timed_out", seconds=ANSWER_WITHIN_SECONDS)
             return described(NOT_STORED, "not stored in time; send it again")
         except Retryable as error:
+            self._instruments.delivery_answered("strava", "refused")
             log.warning("webhook.refused", reason=str(error))
             return described(NOT_STORED, "not stored; send it again")
+        self._instruments.delivery_answered("strava", "stored" if is_new else "repeated")
         log.info(
             "webhook.stored" if is_new else "webhook.repeated",
             object_type=event.object_type,
@@ -115,7 +123,8 @@ class Webhook:
 
     def _check_path(self, request: web.Request) -> None:
         if not _same(request.match_info["secret"], self._secrets.path):
-            log.warning("webhook.wrong_secret")
+            self._instruments.delivery_answered("strava", "secret_refused")
+            log.warning("webhook.secret_refused")
             raise web.HTTPNotFound
 
     def _signature(self, request: web.Request, body: bytes) -> str | None:

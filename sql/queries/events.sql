@@ -8,7 +8,7 @@ RETURNING dedup_key;
 
 -- name: lock_unfolded(most)
 -- Several daemons fold side by side: each takes rows that no other holds, and holds them until it commits.
-SELECT event_id, body, signature FROM events WHERE folded_at IS NULL
+SELECT event_id, received_at, body, signature FROM events WHERE folded_at IS NULL
 ORDER BY event_id LIMIT :most::integer FOR UPDATE SKIP LOCKED;
 
 -- name: mark_folded(event_ids, owner_ids, outcomes)!

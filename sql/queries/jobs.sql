@@ -195,6 +195,17 @@ RETURNING j.job_id;
 SELECT kind, state, count(*)::bigint AS jobs, min(run_at) AS oldest_run_at FROM jobs
 WHERE state IN ('queued', 'running', 'dead') GROUP BY kind, state ORDER BY kind, state;
 
+-- name: census()
+-- Reads only, each state by the index that it has. What waits for an athlete to connect again is not late.
+SELECT j.lane::text AS lane, j.kind, 'queued' AS state, count(*)::bigint AS jobs,
+    min(j.run_at) FILTER (WHERE j.run_at <= now() AND (j.while_resting OR t.resting IS NOT TRUE)) AS oldest_due_at
+FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
+WHERE j.state = 'queued' GROUP BY j.lane, j.kind
+UNION ALL
+SELECT lane::text, kind, 'running', count(*)::bigint, NULL FROM jobs WHERE state = 'running' GROUP BY lane, kind
+UNION ALL
+SELECT lane::text, kind, 'dead', count(*)::bigint, NULL FROM jobs WHERE state = 'dead' GROUP BY lane, kind;
+
 -- name: list_dead(most)
 SELECT job_id, kind, serial_key, payload, attempts, outcome, settled_at FROM jobs
 WHERE state = 'dead' ORDER BY settled_at DESC LIMIT :most::integer;

@@ -25,6 +25,14 @@ FROM unnest(:run_ids::bigint[], :tokens::uuid[]) AS held (run_id, token)
 WHERE scheduler_runs.run_id = held.run_id AND scheduler_runs.token = held.token
 RETURNING scheduler_runs.run_id;
 
+-- name: last_ended()
+-- The newest run of each job that has ended. Reads only, a look into the index for each.
+SELECT t.job, r.state, r.started_at, r.finished_at
+FROM scheduler_timers t CROSS JOIN LATERAL (
+    SELECT state, started_at, finished_at FROM scheduler_runs
+    WHERE job = t.job AND finished_at IS NOT NULL ORDER BY run_id DESC LIMIT 1
+) r ORDER BY t.job;
+
 -- name: progress(run_id, token)^
 -- How far a run has come, for whoever holds it.
 SELECT cursor_athlete_id, considered_all, considered, skipped,

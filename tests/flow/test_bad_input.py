@@ -79,7 +79,7 @@ async def test_oversized_bodies_are_413_however_they_are_sent(make_house: MakeHo
     broken = {"Content-Encoding": "deflate"}
     async with session.post(daemon.webhook_url, data=zlib.compress(b"x")[:-4] + b"?!", headers=broken) as response:
         assert response.status == 400
-    assert len(daemon.log_lines("webhook.too_large")) == 3
+    assert len(daemon.log_lines("webhook.oversized")) == 3
     assert not daemon.log_lines("request.broke")
     assert await daemon.value("SELECT count(*) FROM events") == 0
 
@@ -97,7 +97,7 @@ async def test_a_sender_that_dawdles_is_sent_away_and_holds_nobody_up(make_house
     async with asyncio.timeout(60):
         assert b" 503 " in await reader.readline()
     writer.close()
-    assert len(daemon.log_lines("webhook.too_slow")) == 1
+    assert len(daemon.log_lines("webhook.timed_out")) == 1
 
 
 async def test_a_sender_that_hangs_up_leaves_no_trace_but_a_line(make_house: MakeHouse) -> None:
@@ -126,7 +126,7 @@ async def test_a_wrong_secret_looks_like_any_unknown_path(make_house: MakeHouse,
     else:
         assert answers[0] == answers[1]
         assert answers[0][0] == 404
-        assert len(daemon.log_lines("webhook.wrong_secret")) == 1
+        assert len(daemon.log_lines("webhook.secret_refused")) == 1
     assert await daemon.value("SELECT count(*) FROM events") == 0
 
 
@@ -169,7 +169,7 @@ async def test_a_database_that_hangs_means_503_within_strava_s_patience(make_hou
         await connection.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
         async with asyncio.timeout(60):
             assert await daemon.post_event(changed()) == 503
-    assert len(daemon.log_lines("webhook.too_slow")) == 1
+    assert len(daemon.log_lines("webhook.timed_out")) == 1
 
     async def is_stored_all_the_same() -> bool:
         return bool(await daemon.value("SELECT count(*) FROM events") == 1)

@@ -208,7 +208,7 @@ async def test_an_activity_that_strava_does_not_show_yet_is_looked_at_again(make
     activity_id = await daemon.sandbox.make_activity(athlete_id=athlete_id, seed=5, visible_after=3600)
 
     async def is_put_off() -> bool:
-        return bool(daemon.log_lines("activity.not_there_yet"))
+        return bool(daemon.log_lines("activity.not_found_yet"))
 
     await eventually(is_put_off)
     assert await daemon.value("SELECT count(*) FROM tombstones") == 0

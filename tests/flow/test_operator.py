@@ -16,7 +16,7 @@ from daemon.web.endpoints import Model
 from daemon.web.models.backfill import Histories
 from daemon.web.models.quota import Quota
 from tests.flow.conftest import MakeHouse
-from tests.support.daemon import WEBHOOK_SECRET, eventually, free_port
+from tests.support.daemon import eventually, free_port
 from tests.support.forked import ROOT
 from tests.support.trouble import DEATHS, bury_jobs
 
@@ -134,26 +134,6 @@ async def test_systemd_hears_ready_status_watchdog_and_stopping(make_house: Make
         assert await daemon.stop(signal.SIGINT) == 0  # Ctrl-C
         while "STOPPING=1" not in heard:
             heard += (await asyncio.to_thread(manager.recv, 4096)).decode().splitlines()
-
-
-async def test_no_secret_reaches_a_log_line(make_house: MakeHouse) -> None:
-    daemon = await make_house(athletes=2)
-    athletes = await daemon.import_athletes()
-    await daemon.sandbox.make_activity(athlete_id=athletes[0], seed=1, duration=600)
-    await daemon.sandbox.fault("error_500", endpoint="activity", count=2)
-    await daemon.sandbox.age_tokens(athletes[1], expires_in=-10)
-    await daemon.sandbox.make_activity(athlete_id=athletes[1], seed=2, duration=600)
-
-    async def both_stand() -> bool:
-        return bool(await daemon.value("SELECT count(*) FROM activity_loads") == 2)
-
-    await eventually(both_stand, 120)
-    text = daemon.log.read_text()
-    secrets = [WEBHOOK_SECRET, daemon.sandbox.client_secret]
-    for row in await daemon.sandbox.athletes():
-        secrets += [row["access_token"], row["refresh_token"]]
-    assert not [secret for secret in secrets if secret in text]
-    assert "job.retried" in text  # the faults did happen
 
 
 async def test_a_second_daemon_on_the_same_port_says_what_is_wrong(make_house: MakeHouse) -> None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import aiohttp
 
 from daemon.clock import SystemClock
+from daemon.core.errors import Retryable
 from daemon.store.database import Database
 from daemon.web.athlete_page import AthletePage
 from daemon.web.server import application, serving
 from daemon.web.sessions import Sessions
 from tests.support.queue import add_athletes
 from tests.support.signed_in import sign_in
+
+
+class AwayDatabase(Database):
+    """A database that never answers."""
+
+    def connection(self) -> NoReturn:
+        raise Retryable("the database restarts")
 
 
 async def opened(database: Database, headers: Mapping[str, str]) -> tuple[int, str, Mapping[str, str]]:
@@ -48,7 +57,7 @@ async def test_whoever_is_not_signed_in_is_led_to_the_first_page(database: Datab
 
 
 async def test_while_the_database_is_away_the_page_says_so_and_nobody_is_signed_out() -> None:
-    away = Database({}, 1)
+    away = AwayDatabase({}, 1)
     status, text, headers = await opened(away, {"Cookie": "domestique-athlete=a-session-of-1"})
     assert status == 503
     assert "The database does not answer" in text

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest_asyncio
 from daemon.core.admission import Lane
 from daemon.core.errors import Retryable
 from daemon.core.events import parse
+from daemon.core.instruments import SILENT, Instruments
 from daemon.loops.inbox import MOST_PER_COMMIT, MOST_PER_FOLD, Budget, Folding, Inbox
 from daemon.store import apps, events
 from daemon.store.database import Connection, Database
@@ -24,6 +26,7 @@ from tests.support.clocks import SetClock
 from tests.support.queue import LONG_AGO, add_athletes, later
 from tests.support.relay import relayed
 from tests.support.sessions import deadlocks, until_waiting
+from tests.support.told import Told
 
 CLIENT_ID, SUBSCRIPTION_ID = 77, 131300
 AMPLE = Budget(owner_looks_per_hour=10_000, looks_per_hour=10_000)
@@ -60,10 +63,17 @@ async def writing(database: Database) -> AsyncIterator[Inbox]:
 
 
 def folding(
-    database: Database, budget: Budget = AMPLE, clock: SetClock | None = None, *, required: bool = False
+    database: Database,
+    budget: Budget = AMPLE,
+    clock: SetClock | None = None,
+    *,
+    required: bool = False,
+    instruments: Instruments = SILENT,
 ) -> Folding:
     clock = clock if clock is not None else SetClock()
-    return Folding(database, CLIENT_ID, budget, clock, lambda: None, signatures_required=required)
+    return Folding(
+        database, CLIENT_ID, budget, clock, lambda: None, signatures_required=required, instruments=instruments
+    )
 
 
 @pytest_asyncio.fixture
@@ -365,6 +375,21 @@ async def test_two_daemons_fold_side_by_side_and_each_event_once(
     assert len(await queued(connection)) == count
     assert await connection.fetchval("SELECT looks FROM webhook_budgets WHERE owner_id = 0") == count
     assert await deadlocks(connection) == 0
+
+
+async def test_a_look_knows_when_its_first_event_came_and_instruments_what_became_of_all(
+    database: Database, connection: Connection
+) -> None:
+    told = Told()
+    early = replace(arrival(5), received_at=LONG_AGO)
+    late = replace(arrival(5, aspect_type="update"), received_at=later(0))
+    await fill(connection, late, early, arrival(6, owner_id=404))
+
+    await folding(database, instruments=told).fold_once()
+
+    payload = await connection.fetchval("SELECT payload FROM jobs WHERE dedup_key = 'look_at_activity:5:1'")
+    assert payload["received_at"] == LONG_AGO.timestamp()
+    assert told.words == [("folded", {"folded": 2, "unknown_owner": 1})]
 
 
 async def test_a_fold_that_is_cut_off_leaves_the_events_for_the_next(

@@ -156,7 +156,7 @@ async def test_beyond_its_budget_a_hint_is_put_off_and_not_dropped(
             await house.hint("i1")
             (job,) = await house.jobs()
         assert (job["lane"], job["run_at"]) == ("backfill", house.clock.now() + timedelta(seconds=1800))
-        assert "hints.over_budget" in [line["event"] for line in lines]
+        assert "hints.budget_exceeded" in [line["event"] for line in lines]
         await house.run_queue()
         house.clock.advance(1800)
         await house.hint("i1")

@@ -24,6 +24,7 @@ from daemon.store.ledgers import Entry
 from tests.support.clocks import SetClock
 from tests.support.relay import relayed
 from tests.support.sessions import until_waiting
+from tests.support.told import Told
 
 CLIENT_ID = 77
 # No boundary is near, and all that is kept for other lanes has melted: these windows began with the epoch.
@@ -189,6 +190,23 @@ async def test_a_step_gets_all_its_permits_or_none(database: Database, connectio
 
     assert await charged(connection) == 3
     await take(gate(database), 2)
+
+
+async def test_instruments_are_told_of_permits_refusals_and_how_long_a_step_waited(
+    database: Database, connection: Connection
+) -> None:
+    await learned(connection, limits(5))
+    told = Told()
+    one = Gate(database, CLIENT_ID, ONE_WINDOW, UNPACED, SystemClock(), told)
+    async with one.step(Lane.BACKFILL, 3) as step:
+        for _ in range(4):  # one more than it asked for
+            await step.permit()
+    with pytest.raises(QuotaSpent):
+        await take(one, 2, Lane.LIVE)
+
+    assert told.words == [
+        ("given", "backfill", 3), ("waited", "backfill"), ("given", "backfill", 1), ("refused", "live"),
+    ]  # fmt: skip
 
 
 async def test_two_daemons_learn_of_foreign_use_from_each_other_s_answers(

@@ -23,6 +23,7 @@ from daemon.loops.news import Feed
 from daemon.loops.pulse import Pulse
 from daemon.loops.staleness import FleetStaleness
 from daemon.loops.worker import Work, Worker
+from daemon.metrics import Metrics
 from daemon.store.opening import window_lengths
 from daemon.web.doors import Doors
 from daemon.web.endpoints import Who
@@ -65,6 +66,7 @@ def wired(shop: Workshop, directory: Path) -> Site:
         inbox=Inbox(rooms.database, lambda: None),
         hints=IntervalsHints(rooms.database, Budget(1, 1), rooms.clock, lambda: None),
         feed=Feed(rooms.database),
+        metrics=Metrics(tuple(KINDS)),
     )
     return site(settings, rooms, running)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from daemon.core.events import Look
 from daemon.jobs import list_results, look_at_activity, sync_athlete
 from daemon.store import sync_states
 from daemon.store.jobs import NewJob
+from tests.support.told import Told
 from tests.support.workshop import Workshop
 
 HOUR = 3600
@@ -146,10 +148,29 @@ async def test_an_event_and_a_list_that_tell_of_the_same_activity_cost_its_strea
     assert await shop.value("SELECT count(*) FROM outbox WHERE topic = 'activity.processed'") == 1
 
 
-def look_at(athlete_id: int, activity_id: int) -> NewJob:
+async def test_instruments_are_told_how_long_an_event_took_to_become_a_load(
+    shop: Workshop, athlete_id: int, upload: Upload
+) -> None:
+    told, activity_id = Told(), await upload()
+    shop.rooms = replace(shop.rooms, instruments=told)
+    now = datetime.now(UTC)
+    await shop.queue(look_at(athlete_id, activity_id, received_at=now - timedelta(seconds=100)))
+    await shop.queue(look_at(athlete_id, activity_id, received_at=now - timedelta(seconds=40)))  # merged into it
+    await shop.work_off()
+    await shop.queue(look_at(athlete_id, activity_id))  # of no event
+    await shop.work_off()
+
+    ((_, lane, seconds),) = [words for words in told.words if words[0] == "load"]
+    assert lane == "live"
+    assert isinstance(seconds, int)
+    assert 40 <= seconds < 100
+
+
+def look_at(athlete_id: int, activity_id: int, received_at: datetime | None = None) -> NewJob:
     """Make the look that an event would have caused."""
     now = datetime.now(UTC)
-    return look_at_activity.new(Look(athlete_id, activity_id, now, expects_gone=False), Lane.LIVE, now)
+    look = Look(athlete_id, activity_id, now, expects_gone=False)
+    return look_at_activity.new(look, Lane.LIVE, now, received_at)
 
 
 # Edits

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from daemon.clock import SystemClock
 from daemon.core.admission import LANES, Lane
 from daemon.core.errors import Permanent, QuotaSpent, Retryable, Revoked
+from daemon.core.instruments import SILENT, Instruments
 from daemon.jobs.rooms import Rooms
 from daemon.loops.worker import Work, Worker
 from daemon.store import jobs
@@ -26,6 +27,7 @@ from daemon.store.jobs import Job
 from tests.support.queue import add_athletes, expire_leases, held_turns, job_row, later, new_job, states
 from tests.support.relay import relayed
 from tests.support.sessions import until_waiting
+from tests.support.told import Told
 
 Kinds = Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]
 THREE = Work(workers=3, lease_seconds=60, max_attempts=3)
@@ -43,11 +45,16 @@ async def queue(database: Database) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def working(
-    database: Database, kinds: Kinds, work: Work = THREE, lanes: tuple[Lane, ...] = LANES
+    database: Database,
+    kinds: Kinds,
+    work: Work = THREE,
+    lanes: tuple[Lane, ...] = LANES,
+    instruments: Instruments = SILENT,
 ) -> AsyncIterator[Worker]:
     """A worker at work, started and stopped in the order of the daemon."""
     gate = SimpleNamespace(open_lanes=lambda: lanes, opens_in_seconds=lambda: None)
-    worker = Worker(cast(Rooms, SimpleNamespace(database=database, gate=gate, clock=CLOCK)), kinds, work)
+    rooms = SimpleNamespace(database=database, gate=gate, clock=CLOCK, instruments=instruments)
+    worker = Worker(cast(Rooms, rooms), kinds, work)
     leases, run = asyncio.create_task(worker.renew_leases()), asyncio.create_task(worker.run())
     try:
         yield worker
@@ -109,10 +116,12 @@ def held() -> Held:
     return Held()
 
 
-async def settled(queue: Connection, database: Database, kinds: Kinds) -> dict[str, Any]:
+async def settled(
+    queue: Connection, database: Database, kinds: Kinds, instruments: Instruments = SILENT
+) -> dict[str, Any]:
     """Queue one job, let it end, and return its row."""
     (job_id,) = await jobs.enqueue(queue, [new_job("ride:1", 1)])
-    async with working(database, kinds):
+    async with working(database, kinds, instruments=instruments):
         await until(queue, "outcome IS NOT NULL")
     row = await job_row(queue, job_id)
     assert row is not None
@@ -230,6 +239,39 @@ async def test_a_job_that_says_so_is_tried_more_often_than_others(database: Data
         await until(queue, "serial_key = 1 AND state = 'queued' AND attempts = 1")
         await queue.execute("UPDATE jobs SET run_at = now() WHERE serial_key = 1")
         await until(queue, "serial_key = 1 AND state = 'dead' AND attempts = 2")
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (None, "done"),
+        (Retryable("a broken connection"), "retried"),
+        (QuotaSpent("spent", later(900)), "deferred"),
+        (Permanent("no"), "died"),
+        (ZeroDivisionError("a bug"), "retried"),
+    ],
+)
+async def test_instruments_are_told_how_each_job_ended(
+    database: Database, queue: Connection, error: Exception | None, ending: str
+) -> None:
+    told = Told()
+    await settled(queue, database, {"ride": ride} if error is None else raising(error), told)
+
+    assert told.words == [("job", "ride", ending)]
+
+
+async def test_a_job_that_another_worker_has_by_now_is_told_as_lost(
+    database: Database, queue: Connection, held: Held
+) -> None:
+    told = Told()
+    await jobs.enqueue(queue, [new_job("ride:1", 1)])
+    async with working(database, held.kinds, instruments=told):
+        await held.began.get()
+        await expire_leases(queue)
+        await jobs.rescue_expired(queue, max_attempts=3)
+        held.may_end.set()
+        await until(queue, "state = 'done' AND attempts = 2")
+    assert sorted(told.words) == [("job", "ride", "done"), ("job", "ride", "lease_lost")]
 
 
 async def test_a_line_says_whose_job_and_which_activity_it_is_about(database: Database, queue: Connection) -> None:

@@ -28,6 +28,7 @@ from daemon.science.thresholds import Occasion, Row
 from tests.support.daemon import eventually
 from tests.support.efforts import TESTS, TODAY, activity, curve, days_ago, held
 from tests.support.forked import ROOT
+from tests.support.told import Told
 from tests.support.training import CHOICES, hour_at
 
 FACTS = ActivityFacts("Ride", 600, 600, 6000.0, True, False, None)
@@ -46,6 +47,20 @@ def children() -> set[int]:
     """Return the processes that this one has started."""
     text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     return {int(word) for word in text.split()}
+
+
+async def test_it_tells_what_it_has_done_and_how_much_is_left() -> None:
+    told = Told()
+    async with Calculator(told) as calculator:
+        assert calculator.waiting == 0
+        known = Known((), None, {})
+        patient = [asyncio.ensure_future(calculator.rescore(b"[]", known, CHOICES)) for _ in range(3)]
+        hasty = asyncio.ensure_future(calculator.summarize(STEADY, FACTS))
+        await asyncio.sleep(0)  # each of them begins
+        assert calculator.waiting == 4
+        await asyncio.gather(*patient, hasty)
+        assert calculator.waiting == 0
+    assert sorted(told.words) == [("computed", "rescore")] * 3 + [("computed", "summarize")]
 
 
 async def the_worker() -> int:

@@ -38,7 +38,8 @@ from daemon.strava.client import (
 )
 from tests.support.aioresponses_shim import faked_answers
 from tests.support.counting_admission import CountingAdmission
-from tests.support.strava_samples import ACTIVITY, APP, TOKEN, TOKENS, complained
+from tests.support.strava_samples import ACTIVITY, APP, TOKEN, TOKENS, complained, written
+from tests.support.told import Told
 
 API = "https://strava.test/api/v3"
 OAUTH = "https://strava.test/oauth"
@@ -331,6 +332,33 @@ async def test_a_token_endpoint_that_is_busy_is_left_alone_for_now(
     with pytest.raises(Retryable):
         await oauth.refresh(TOKEN)
     assert len(sent(answers, "POST", f"{OAUTH}/token")) == 1
+
+
+async def test_instruments_are_told_of_every_send_and_of_every_refresh(
+    session: aiohttp.ClientSession, answers: aioresponses, admission: CountingAdmission
+) -> None:
+    told = Told()
+    answers.get(f"{API}/activities/1", exception=aiohttp.ServerDisconnectedError())
+    answers.get(f"{API}/activities/1", status=404)
+    with pytest.raises(NotFound):
+        await StravaClient(session, API, told).activity(TOKEN, 1, admission)
+    assert told.words == [("call", "strava", "activity", None), ("call", "strava", "activity", 404)]
+
+    oauth = OAuthClient(session, OAUTH, APP, told)
+    for status, body in (
+        (200, written(TOKENS)),
+        (400, complained("RefreshToken", "refresh_token", "invalid")),
+        (500, b""),
+    ):
+        answers.post(f"{OAUTH}/token", status=status, body=body)
+    await oauth.refresh(TOKEN)
+    with pytest.raises(Revoked):
+        await oauth.refresh(TOKEN)
+    with pytest.raises(Retryable):
+        await oauth.refresh(TOKEN)
+    sends = [("call", "strava", "token", status) for status in (200, 400, 500)]
+    refreshes = [("token", "refreshed"), ("token", "refused"), ("token", "failed")]
+    assert told.words[2:] == [words for both in zip(sends, refreshes, strict=True) for words in both]
 
 
 async def test_a_dead_refresh_token_means_revoked(oauth: OAuthClient, answers: aioresponses) -> None:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daemon.core.freshness import summed_up
+from daemon.core.freshness import BLIND_AT_MOST, UNSEEN_EDGES, summed_up
 from daemon.core.health import Check, Measured, TimerState, Verdict, headline, judge, overall
 from daemon.core.quota import MeterUsage, Wait
 from daemon.core.subscription import State
@@ -181,6 +183,17 @@ def test_a_timer_that_nobody_starts_comes_before_those_whose_last_run_still_goes
     assert "caught up once" in found.advice
     advice = checks(replace(WELL, timers=(slow,)))["timers"].advice
     assert "the run of quick_sync before it goes on since 06:26 UTC" in advice
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e6), max_size=30))
+def test_a_fleet_s_picture_counts_everybody_once_and_each_band_holds_the_one_before(seconds: list[float]) -> None:
+    spans = [timedelta(seconds=each) for each in seconds]
+    found = summed_up(spans)
+    assert list(found.within) == sorted(found.within)
+    assert found.within == tuple(sum(span <= edge for span in spans) for edge in UNSEEN_EDGES)
+    assert found.within[0] == found.proven
+    assert found.athletes - found.within[UNSEEN_EDGES.index(BLIND_AT_MOST)] == found.blind
+    assert found.total == sum(spans, timedelta(0))
 
 
 def test_the_fleet_is_fresh_while_nobody_is_unseen_for_six_hours() -> None:
