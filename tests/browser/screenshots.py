@@ -1,4 +1,4 @@
-"""Take the pictures of the pages for `docs/`: an athlete with a history, lived at the sandbox and read by a daemon.
+"""Take the pictures of the pages for `docs/`: an athlete with a history, and a house that needs its operator.
 
 python -m tests.browser.screenshots [FOLDER]    FOLDER is docs, where nothing else is said
 
@@ -25,6 +25,7 @@ from tests.support.daemon import Daemon, callback_url, eventually, free_port, in
 from tests.support.forked import ROOT
 from tests.support.sandbox import running_sandbox
 from tests.support.signed_in import sign_in
+from tests.support.trouble import fall_ill
 
 HISTORY_DAYS: Final = 550  # a year of curves, and half of one to hold it against
 HISTORY_SECONDS: Final = 1200.0
@@ -105,6 +106,39 @@ async def athlete(browser: Browser, daemon: Daemon, athlete_id: int, folder: Pat
             await seen.page.screenshot(path=folder / name)
 
 
+@asynccontextmanager
+async def troubled(directory: Path) -> AsyncIterator[Daemon]:
+    """Run a house of twelve athletes at night: some things have failed, and some wait for a person."""
+    port = free_port()
+    flags = (
+        *("--seed", SEED, "--callback", callback_url(port), *intervals_flags(port)),
+        *("--overall-limits", "200,2000", "--read-limits", "100,1000"),
+    )
+    async with running_sandbox(*flags, athletes=12, history_days=30) as sandbox:
+        daemon = Daemon(directory, sandbox, port, backfill__days="30")
+        await daemon.start()
+        try:
+            athlete_ids = await daemon.import_athletes()
+            await daemon.stop(signal.SIGTERM)
+            await daemon.start()  # who was there at the start is measured at once
+            await fall_ill(daemon, athlete_ids)
+            await daemon.command("scheduler", "run", "ingestion_tick")
+            yield daemon
+        finally:
+            await daemon.stop(signal.SIGTERM)
+
+
+async def operator(browser: Browser, daemon: Daemon, folder: Path) -> None:
+    """Take the operator's page."""
+    token = await daemon.new_token("operate")
+    async with visiting(browser, viewport={"width": 1280, "height": 1300}, color_scheme="light") as seen:
+        await seen.page.goto(f"{daemon.url}/operator")
+        await seen.page.get_by_label("Admin token").fill(token)
+        await seen.page.get_by_role("button", name="Sign in").click()
+        await seen.page.locator("#dead [data-row]").first.wait_for()
+        await seen.page.screenshot(path=folder / "operator.png")
+
+
 async def _settled(page: Page) -> None:
     busy = page.locator('.part[aria-busy="true"]')
     while await busy.count():
@@ -116,6 +150,9 @@ async def take(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with lived(Path(directory)) as (daemon, athlete_id), browsing() as browser:
             await athlete(browser, daemon, athlete_id, folder)
+    with tempfile.TemporaryDirectory() as directory:
+        async with troubled(Path(directory)) as daemon, browsing() as browser:
+            await operator(browser, daemon, folder)
 
 
 def main() -> int:
