@@ -9,17 +9,19 @@ unexport PYTHONDONTWRITEBYTECODE
 
 SOAK_MINUTES ?= 10
 
-.PHONY: help demo test soak screenshots check format lock wheel clean
+.PHONY: help demo test test-systemd soak screenshots check format lock install wheel clean
 
 help:
 	@echo "make demo    a sandbox Strava, a database and the daemon: watch activities become load"
 	@echo "make test    the whole test suite"
+	@echo "make test-systemd  the installation on a real systemd, in a container; root, and minutes at its first run"
 	@echo "make soak    simulated months of quota, new ones for SOAK_MINUTES=10; stops at the first bad one"
 	@echo "make screenshots   the pictures in docs/, from a year and a half at the sandbox; needs Chromium"
 	@echo "make check   ruff, mypy --strict, import-linter, every query prepared"
 	@echo "make format  let ruff format the code"
 	@echo "make wheel   an installable wheel in dist/, and what it depends on as an SBOM (CycloneDX)"
 	@echo "make lock    pin the newest allowed versions again"
+	@echo "make install on a server, as root in /opt/domestique: units, settings, secrets (docs/install.md)"
 
 demo: $(READY)
 	@$(BIN)/python -m daemon demo
@@ -27,6 +29,10 @@ demo: $(READY)
 # More workers than the smallest machine has cores, and idle ones help out: most tests wait for other processes.
 test: $(READY)
 	$(BIN)/python -m pytest -n 5 --dist worksteal
+
+# Python's own library is enough outside of the container.
+test-systemd:
+	@$(PYTHON) -m tests.systemd.container
 
 soak: $(READY)
 	@$(BIN)/python -m tests.simulation.quota_month --soak-minutes $(SOAK_MINUTES)
@@ -45,9 +51,12 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+install: $(VENV)/.installed
+	@sh systemd/install
+
 # pip only fetches the pinned uv; uv then installs the rest in a second.
 # Debian's python3 may come without ensurepip, so the venv is made without pip and the pip outside fills it.
-$(READY): requirements/uv.txt requirements/dev.txt
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Domestique needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip' 2>/dev/null \
@@ -59,8 +68,16 @@ $(READY): requirements/uv.txt requirements/dev.txt
 	  $(PYTHON) -m venv --clear $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt; \
 	fi
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(1) requirements/uv.txt
 	@touch $@
+endef
+
+$(READY): requirements/uv.txt requirements/dev.txt
+	$(call environment,requirements/dev.txt)
+
+# A server needs nothing of what only development does. Its service may not write here, so all is compiled now.
+$(VENV)/.installed: requirements/uv.txt requirements/run.txt
+	$(call environment,--compile-bytecode requirements/run.txt)
 
 # Built with what the lock pins, not with what a build would fetch; then installed beside nothing but what runs, where
 # it says its version and what it consists of.
@@ -84,4 +101,4 @@ lock: $(READY)
 	  --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist var/test-systemd .mypy_cache .ruff_cache .import_linter_cache .hypothesis

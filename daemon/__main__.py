@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import os
 import sys
 from pathlib import Path
@@ -37,11 +38,13 @@ def _run(arguments: list[str]) -> int:
     except config.ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 — the operator reads this before there are logs
         return 2
+    # The watchdog ends us by SIGABRT: where the loop hung then stands in the log, as files and lines, no values.
+    faulthandler.enable()
     logs.configure(settings.logs.level, settings.logs.format)
     logs.conceal(*config.secret_values(settings))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(settings))
+            runner.run(run(settings, options.config))
     except (DomestiqueError, RootTaskEnded) as error:
         print(f"domestique: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import ClientSession
 
-from daemon import __version__
+from daemon import __version__, logs
+from daemon.activation import inherited_sockets
 from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
@@ -36,11 +40,13 @@ from daemon.loops.news import Feed, announced
 from daemon.loops.occasions import Means
 from daemon.loops.pulse import Pulse
 from daemon.loops.receiver import Receiver
+from daemon.loops.reload import Reload
 from daemon.loops.staleness import FleetStaleness
 from daemon.loops.subscription import Keeper
 from daemon.loops.supervisor import Supervisor
 from daemon.loops.sweeper import Retention, Sweeper
 from daemon.loops.timers import Timers
+from daemon.loops.watchdog import Watchdog
 from daemon.loops.worker import Work, Worker
 from daemon.metrics import Metrics
 from daemon.notify import notify
@@ -59,11 +65,18 @@ log = structlog.get_logger()
 COURIERS: Final = 8  # deliveries at once; they wait for others' servers, and for nothing of ours
 
 
-async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises RootTaskEnded when a root task ends by itself."""
-    stop = asyncio.Event()
+async def run(settings: Settings, path: Path) -> None:
+    """Run until SIGTERM or SIGINT; raises RootTaskEnded when a root task ends by itself.
+
+    SIGHUP has the settings read again from `path`, except on a terminal: there it says that nobody is left.
+    """
+    stop, reload = asyncio.Event(), Reload(path, settings)
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stderr.isatty() else reload.ask)
+    reload.on_change(lambda fresh: logs.configure(fresh.logs.level, fresh.logs.format))
+    sockets = inherited_sockets()  # before any child could take them for its own
     async with AsyncExitStack() as house:
         # The database: embedded or not, migrated, with this app's rows in it.
         opened = await house.enter_async_context(open_database(settings))
@@ -85,18 +98,20 @@ async def run(settings: Settings) -> None:
         )
         feed = Feed(rooms.database)
         dispatch = _start_news(loops, settings, rooms, feed)
-        worker = _start_worker(loops, settings, rooms, feed, dispatch)
-        await _start_timers(loops, settings, rooms, worker)
-        inbox = _start_inbox(loops, settings, rooms, worker)
-        hints = _start_hints(loops, settings, rooms, worker)
+        worker = _start_worker(loops, settings, rooms, reload, feed, dispatch)
+        await _start_timers(loops, settings, rooms, worker, reload)
+        inbox = _start_inbox(loops, settings, rooms, worker, reload)
+        hints = _start_hints(loops, settings, rooms, worker, reload)
 
         # The door: opened last, closed first.
         running = Running(pulse, worker, inbox, hints, feed, metrics)
         pages = application(site(settings, rooms, running).routes())
         pages.middlewares.insert(0, counting(metrics, rooms.clock))
         pages.on_shutdown.append(feed.end)  # open streams would be waited for
-        address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port))
+        address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port, sockets))
         _start_behind_the_door(loops, settings, rooms, session)
+        loops.start("settings", reload.run())
+        loops.start("watchdog", Watchdog(pulse, loops, rooms.database, rooms.clock).run())
 
         log.info("daemon.started", version=__version__, address=address, embedded=settings.database.embedded)
         notify("READY=1", f"STATUS=listening on {address}")
@@ -168,7 +183,9 @@ def _start_news(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed)
     return dispatch
 
 
-def _start_worker(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed, dispatch: Dispatch) -> Worker:
+def _start_worker(
+    loops: Supervisor, settings: Settings, rooms: Rooms, reload: Reload, feed: Feed, dispatch: Dispatch
+) -> Worker:
     """Work off the queue."""
 
     def tell() -> None:
@@ -179,12 +196,15 @@ def _start_worker(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Fee
     worker = Worker(rooms, announced(KINDS, tell), work)
     loops.start("leases", worker.renew_leases())  # before the worker: leases are needed until it has drained
     loops.start("worker", worker.run())
+    reload.on_change(lambda fresh: worker.move(replace(rooms, streams_days=fresh.retention.streams_days)))
     return worker
 
 
-async def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> None:
+async def _start_timers(
+    loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, reload: Reload
+) -> None:
     """Fill the queue with what no event told: the seven scheduled jobs, histories, what died or grew old."""
-    database, clock, kept = rooms.database, rooms.clock, settings.retention
+    database, clock = rooms.database, rooms.clock
     async with database.transaction() as connection:  # who came while nobody ran, steps that died, new versions
         await backfill.begin_all(connection, settings.backfill.days, clock.now())
         await renew_statistics.begin_all(connection, clock.now())
@@ -192,43 +212,55 @@ async def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, wor
     means = Means(database, settings.strava.client_id, lengths, policy, clock, worker.wake)
     timers = Timers(means, ZoneInfo(settings.schedule.timezone), settings.jobs.lease_seconds)
     loops.start("timers", timers.run())
-    retention = Retention(
+    kept, most = _retention(settings), settings.jobs.max_attempts
+    sweeper = Sweeper(database, kept, most, clock, worker.wake, rooms.instruments)
+    loops.start("rescue", sweeper.rescue())
+    loops.start("prune", sweeper.prune())
+    reload.on_change(lambda fresh: sweeper.keep(_retention(fresh)))
+
+
+def _retention(settings: Settings) -> Retention:
+    kept = settings.retention
+    return Retention(
         streams_days=kept.streams_days,
         events_days=kept.events_days,
         jobs_days=kept.jobs_days,
         runs_days=kept.runs_days,
         deauthorized_days=kept.deauthorized_days,
     )
-    sweeper = Sweeper(database, retention, settings.jobs.max_attempts, clock, worker.wake, rooms.instruments)
-    loops.start("rescue", sweeper.rescue())
-    loops.start("prune", sweeper.prune())
 
 
-def _start_inbox(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> Inbox:
+def _budget(settings: Settings) -> Budget:
+    return Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
+
+
+def _start_inbox(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, reload: Reload) -> Inbox:
     """Fill the queue with what events tell: stored before they are acknowledged, folded afterwards."""
-    budget = Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
     required = settings.strava.signature_mode == "require"
     client_id = settings.strava.client_id
     folding = Folding(
         rooms.database,
         client_id,
-        budget,
+        _budget(settings),
         rooms.clock,
         worker.wake,
         signatures_required=required,
         instruments=rooms.instruments,
     )
     loops.start("folding", folding.run())
+    reload.on_change(lambda fresh: folding.allow(_budget(fresh)))
     inbox = Inbox(rooms.database, folding.wake)
     loops.start("inbox", inbox.write())
     return inbox
 
 
-def _start_hints(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker) -> IntervalsHints:
+def _start_hints(
+    loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, reload: Reload
+) -> IntervalsHints:
     """Look at wellness where Intervals.icu says that it changed."""
-    budget = Budget(settings.webhook.owner_looks_per_hour, settings.webhook.looks_per_hour)
-    hints = IntervalsHints(rooms.database, budget, rooms.clock, worker.wake)
+    hints = IntervalsHints(rooms.database, _budget(settings), rooms.clock, worker.wake)
     loops.start("hints", hints.run())
+    reload.on_change(lambda fresh: hints.allow(_budget(fresh)))
     return hints
 
 

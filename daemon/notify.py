@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 
 def notify(*lines: str) -> None:
@@ -23,3 +24,20 @@ def notify(*lines: str) -> None:
             sender.sendto(message, address)
     except OSError:
         return  # a manager that cannot be told is no reason to stop working
+
+
+def notify_reloading() -> None:
+    """Say that settings are being read again; READY=1 ends it, whatever came of it.
+
+    The manager holds this instant against that of its own signal, so it is read from the same clock.
+    """
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def watchdog_seconds() -> float | None:
+    """Return how long the manager waits for the next WATCHDOG=1 (sd_watchdog_enabled(3)); None: it does not."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    meant_for = os.environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or int(microseconds) == 0 or meant_for not in {"", str(os.getpid())}:
+        return None
+    return int(microseconds) / 1e6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 import orjson
 import typer
@@ -57,7 +57,9 @@ def list_athletes(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOptio
 
 @commands.command("import")
 def import_athletes(
-    file: Annotated[Path, typer.Argument(help="JSON lines; see docs/moving-in.md.", exists=True, dir_okay=False)],
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help="JSON lines, - for standard input; see docs/moving-in.md.")
+    ],
     config_path: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,26 +83,27 @@ def import_athletes(
         console.print(f"{len(newcomers)} athletes imported, {added} of them new")
 
 
-def read_newcomers(file: Path) -> list[Newcomer]:
+def read_newcomers(file: BinaryIO) -> list[Newcomer]:
     """Read all lines; every fault is printed with its line, and one fault stops all (exit status 2)."""
     newcomers: list[Newcomer] = []
     faults: list[str] = []
     seen: dict[int, int] = {}
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+    name = Path(file.name).name
+    for number, line in enumerate(file.read().splitlines(), start=1):
         if not line.strip():
             continue
         try:
             newcomer = Newcomer.model_validate(orjson.loads(line))
         except orjson.JSONDecodeError as error:
-            faults.append(f"{file.name}:{number}: not JSON: {error.msg}")
+            faults.append(f"{name}:{number}: not JSON: {error.msg}")
         except ValidationError as error:
             for fault in error.errors(include_input=False, include_url=False):
                 key = ".".join(map(str, fault["loc"])) or "the line"
-                faults.append(f"{file.name}:{number}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
+                faults.append(f"{name}:{number}: {key}: {fault['msg'][0].lower()}{fault['msg'][1:]}")
         else:
             if newcomer.athlete_id in seen:
                 first = seen[newcomer.athlete_id]
-                faults.append(f"{file.name}:{number}: athlete {newcomer.athlete_id} stands in line {first} too")
+                faults.append(f"{name}:{number}: athlete {newcomer.athlete_id} stands in line {first} too")
             seen[newcomer.athlete_id] = number
             newcomers.append(newcomer)
     if faults:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -36,11 +37,15 @@ def settings_from(path: Path) -> Settings:
     return settings
 
 
-def with_database(settings: Settings, work: Callable[[Opened], Awaitable[T]]) -> T:
+def with_database(
+    settings: Settings,
+    work: Callable[[Opened], Awaitable[T]],
+    opening: Callable[[Settings], AbstractAsyncContextManager[Opened]] = open_database,
+) -> T:
     """Open the database, do the work, close it; what fails is printed, exit status 1."""
 
     async def do() -> T:
-        async with open_database(settings) as opened:
+        async with opening(settings) as opened:
             return await work(opened)
 
     try:

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "config": "setup:config_commands",
     "keys": "setup:key_commands",
     "migrate": "setup:migrate",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "demo": "demo:demo",
 }
 

@@ -140,6 +140,10 @@ class Folding:
         """Say that something was stored."""
         self._stored.set()
 
+    def allow(self, budget: Budget) -> None:
+        """Judge by another budget from the next event on; what was spent this hour stays spent."""
+        self._budget = budget
+
     async def run(self) -> None:
         """Fold until cancelled."""
         while True:

@@ -43,12 +43,17 @@ class IntervalsHints:
         self._database = database
         self._clock = clock
         self._on_queued = on_queued
-        self._each = _hourly(budget.owner_looks_per_hour)
-        self._everybody = _hourly(budget.looks_per_hour)
-        self._all = attempts.full(self._everybody, clock.elapsed_seconds())
         self._athletes: OrderedDict[int, Bucket] = OrderedDict()
+        self.allow(budget)
         self._waiting: dict[str, date | None] = {}
         self._arrived = asyncio.Event()
+
+    def allow(self, budget: Budget) -> None:
+        """Judge by another budget from now on; everybody's begins anew."""
+        self._each = _hourly(budget.owner_looks_per_hour)
+        self._everybody = _hourly(budget.looks_per_hour)
+        self._all = attempts.full(self._everybody, self._clock.elapsed_seconds())
+        self._athletes.clear()
 
     def take(self, earliest: Mapping[str, date | None]) -> bool:
         """Take the hints of one body; False where too many wait already, and then none of them."""

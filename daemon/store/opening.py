@@ -30,6 +30,14 @@ async def open_database(settings: Settings) -> AsyncIterator[Opened]:
     An embedded server that nobody runs is started, and stopped on leaving; one that a daemon runs is joined.
     Raises Retryable where no server answers, Permanent where it cannot be used.
     """
+    async with open_as_it_is(settings) as opened:
+        await prepare(opened.database, settings)
+        yield opened
+
+
+@asynccontextmanager
+async def open_as_it_is(settings: Settings) -> AsyncIterator[Opened]:
+    """Yield the database whatever is in it, or not; otherwise as `open_database`."""
     async with AsyncExitStack() as stack:
         server: EmbeddedServer | None = None
         if settings.database.embedded:
@@ -39,11 +47,11 @@ async def open_database(settings: Settings) -> AsyncIterator[Opened]:
         else:
             arguments = {"dsn": settings.database.url.get_secret_value()}
         database = await stack.enter_async_context(Database(arguments, settings.database.pool_size))
-        await _prepare(database, settings)
         yield Opened(database, server)
 
 
-async def _prepare(database: Database, settings: Settings) -> None:
+async def prepare(database: Database, settings: Settings) -> None:
+    """Bring the tables to this version, with this app's rows in them."""
     async with database.connection() as connection:
         await migrate(connection)
         await apps.seed(connection, settings.strava.client_id, settings.strava.subscription_id or None)

@@ -1,12 +1,13 @@
-"""What health is judged from, in one round trip."""
+"""What health is judged from, in one round trip, and what is going on."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from daemon.core.diagnosis import Connected, Server
 from daemon.core.health import TimerState
+from daemon.core.liveliness import Traffic
 from daemon.core.schedule import TIMERS
 from daemon.core.subscription import State
 from daemon.store.database import Connection, named_queries
@@ -37,6 +38,12 @@ async def server(connection: Connection) -> Server:
 async def connected(connection: Connection) -> Connected:
     """Return how many athletes there are, and how many of them have not granted what is needed."""
     return Connected(**dict(await _queries.connected(connection)))
+
+
+async def read_traffic(connection: Connection, now: datetime) -> Traffic:
+    """Return what is going on: the events of the last minute, and the jobs."""
+    found = await _queries.traffic(connection, since=now - timedelta(minutes=1), now=now)
+    return Traffic(events=found["events"], jobs_due=found["jobs_due"], jobs_running=found["jobs_running"])
 
 
 def _instant(seconds: float | None) -> datetime | None:

@@ -1,11 +1,13 @@
-"""The HTTP server: routes, errors as problems or as a page.
+"""The HTTP server: routes, errors as problems or as a page, on a port of its own or on sockets that it was handed.
 
 There is no access log: it would print the webhook's secret path, and the codes of athletes who connect.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -27,7 +29,10 @@ from daemon.web.problems import (
 
 log = structlog.get_logger()
 
-SHUTDOWN_SECONDS: Final = 3.0  # Strava is answered within 1.5 s
+SHUTDOWN_SECONDS: Final = 1.7  # Strava is answered within 1.5 s; with the worker's drain it makes less than five
+LAST_WORDS_SECONDS: Final = 0.2
+# Listening anew sets the length of the queue, also of a socket that we were handed.
+BACKLOG: Final = 4096
 LOST: Final = {
     404: "There is no such page here.",
     405: "This address does not take that.",
@@ -87,20 +92,62 @@ def _allow(error: web.HTTPException) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve until the context is left; yields the address. Raises Permanent where the port cannot be had."""
+async def serving(
+    app: web.Application, host: str, port: int, sockets: Sequence[socket.socket] = ()
+) -> AsyncIterator[str]:
+    """Serve until the context is left; yields the address. Raises Permanent where the port cannot be had.
+
+    Sockets that already listen win over host and port. They are closed here at the end, and go on listening where
+    somebody else holds them too.
+    """
+    leaving = asyncio.Event()
+
+    async def say_goodbye(_: web.Request, response: web.StreamResponse) -> None:
+        if leaving.is_set():  # or the next request on this connection would be cut off
+            response.headers["Connection"] = "close"
+            response.force_close()
+
+    app.on_response_prepare.append(say_goodbye)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise Permanent(
-                f"cannot listen on {host}:{port} ({error.strerror}): is another daemon running?"
-                " See web.host and web.port."
-            ) from error
-        bound_host, bound_port = runner.addresses[0][:2]
-        yield f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
+        await _listen(runner, host, port, sockets)
+        addresses = [_address(found) for found in runner.addresses]
+        if sockets:
+            log.info("sockets.inherited", addresses=addresses, instead_of=f"{host}:{port}")
+        yield addresses[0]
     finally:
+        leaving.set()
+        for site in runner.sites:
+            await site.stop()
+        await _hear_out(runner)
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, sockets: Sequence[socket.socket]) -> None:
+    for held in sockets:
+        await web.SockSite(runner, held, backlog=BACKLOG).start()
+    if sockets:
+        return
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+    except OSError as error:
+        raise Permanent(
+            f"cannot listen on {host}:{port} ({error.strerror}): is another daemon running?"
+            " See web.host and web.port."
+        ) from error
+
+
+async def _hear_out(runner: web.AppRunner) -> None:
+    """Let whoever was accepted a moment ago say what he wants: an idle connection is closed without an answer."""
+    assert runner.server is not None
+    rounds = 10
+    for _ in range(rounds):
+        if not runner.server.connections:
+            return
+        await asyncio.sleep(LAST_WORDS_SECONDS / rounds)
+
+
+def _address(bound: tuple[str, int]) -> str:
+    host, port = bound[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -37,3 +37,10 @@ SELECT count(*)::integer AS athletes,
     count(*) FILTER (WHERE 'activity:read' = ANY(scope) AND NOT 'activity:read_all' = ANY(scope))::integer
         AS without_private
 FROM athletes;
+
+-- name: traffic(since, now)^
+-- Reads only, from indexes: what was folded lately, what is due, what is at work.
+SELECT
+    (SELECT count(*) FROM events WHERE folded_at >= :since::timestamptz)::bigint AS events,
+    (SELECT count(*) FROM jobs WHERE state = 'queued' AND run_at <= :now::timestamptz)::bigint AS jobs_due,
+    (SELECT count(*) FROM jobs WHERE state = 'running')::bigint AS jobs_running;

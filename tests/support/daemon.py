@@ -43,6 +43,7 @@ class Daemon:
     def __init__(self, directory: Path, sandbox: Sandbox, port: int, **overrides: str) -> None:
         self.directory = directory
         self.sandbox = sandbox
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.webhook_url = f"{self.url}/webhook/{WEBHOOK_SECRET}"
         self.config = directory / "config.toml"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.notify import notify
+from daemon.notify import notify, notify_reloading, watchdog_seconds
 
 
 @pytest.fixture
@@ -93,3 +94,35 @@ def test_a_process_out_of_descriptors_is_no_error(manager: socket.socket, monkey
 
     monkeypatch.setattr(socket, "socket", refuses)
     notify("READY=1")
+
+
+def test_a_reload_is_told_with_the_instant_of_the_managers_clock(manager: socket.socket) -> None:
+    before = time.monotonic_ns() // 1000
+    notify_reloading()
+    first, _, second = manager.recv(4096).decode().partition("\n")
+    assert first == "RELOADING=1"
+    assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "meant_for", "seconds"),
+    [
+        ("30000000", None, 30.0),
+        ("30000000", "us", 30.0),
+        ("1500000", "", 1.5),
+        ("30000000", "1", None),
+        ("0", None, None),
+        ("", None, None),
+        ("soon", None, None),
+        (None, None, None),
+    ],
+)
+def test_the_watchdogs_time_is_what_the_manager_says_to_us(
+    microseconds: str | None, meant_for: str | None, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", meant_for)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, str(os.getpid()) if value == "us" else value)
+    assert watchdog_seconds() == seconds
