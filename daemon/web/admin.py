@@ -64,7 +64,7 @@ class Guard:
         self._sessions = sessions
         self._known: dict[bytes, Known] = {}  # only tokens that were good: no more than were ever made
         self._looking = asyncio.Lock()  # a burst with one token is one lookup
-        self._throttle = Throttle(attempts.EACH, attempts.ALL, clock, "admin.throttled")
+        self._throttle = Throttle(attempts.EACH, attempts.ALL, clock, "an admin token")
 
     def read(self, handler: Handler) -> Handler:
         """Let in whoever may read."""

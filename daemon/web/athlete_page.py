@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from daemon.core.errors import Retryable
+from daemon.web.answers import pattern
 from daemon.web.pages.rendering import page
 from daemon.web.sessions import Kind, Sessions
 
@@ -30,7 +31,7 @@ class AthletePage:
         try:
             session = await self._sessions.find(request, Kind.ATHLETE)
         except Retryable as error:
-            log.warning("request.not_answered", path=request.path, reason=str(error))
+            log.warning("request.not_answered", route=pattern(request), reason=str(error))
             sentence = "The database does not answer: open the page again in a few seconds."
             return page(request, "lost.html", 503, sentence=sentence)
         if session is None:

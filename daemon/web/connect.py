@@ -71,7 +71,7 @@ class ConnectPages:
         self._strava = strava
         self._backfill_days = backfill_days
         self._on_queued = on_queued
-        self._throttle = Throttle(EACH, EVERYBODY, rooms.clock, "connect.throttled")
+        self._throttle = Throttle(EACH, EVERYBODY, rooms.clock, "a connection")
 
     def routes(self) -> list[web.RouteDef]:
         """Return what the server shall route here; what changes something answers no HEAD."""

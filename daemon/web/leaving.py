@@ -158,7 +158,7 @@ class LeavingPages:
         if gone is None:
             raise Refused(UNKNOWN_ATHLETE, NOBODY)
         self._on_queued()
-        log.info("athlete.leaving", athlete_id=athlete_id, by=by)
+        log.info("athlete.departure_begun", athlete_id=athlete_id, by=by)
         return gone
 
     def _answer(self, gone: Belongings) -> web.Response:

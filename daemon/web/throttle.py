@@ -23,13 +23,13 @@ TOLD_EVERY_SECONDS: Final = 60.0
 
 
 class Throttle:
-    """Counts attempts of one kind; `event` is the log's name for one that was not borne."""
+    """Counts attempts of one kind; `what` names it in the log."""
 
-    def __init__(self, each: Allowance, everybody: Allowance, clock: Clock, event: str) -> None:
+    def __init__(self, each: Allowance, everybody: Allowance, clock: Clock, what: str) -> None:
         self._each = each
         self._everybody = everybody
         self._clock = clock
-        self._event = event
+        self._what = what
         self._all = attempts.full(everybody, clock.elapsed_seconds())
         self._senders: OrderedDict[str, Bucket] = OrderedDict()
         self._told_at = -math.inf
@@ -42,7 +42,9 @@ class Throttle:
         if isinstance(mine, float) or isinstance(everybodys, float):
             if at - self._told_at > TOLD_EVERY_SECONDS:
                 self._told_at = at
-                log.warning(self._event, sender=sender, everybody=isinstance(everybodys, float))
+                log.warning(
+                    "attempt.throttled", what=self._what, sender=sender, everybody=isinstance(everybodys, float)
+                )
             return max(wait for wait in (mine, everybodys) if isinstance(wait, float))
         self._all = everybodys
         self._senders[sender] = mine

@@ -263,7 +263,8 @@ def test_the_athlete_and_the_zones_are_read() -> None:
 
 def test_tokens_are_read_and_a_refresh_tells_no_athlete() -> None:
     first = deciphered("oauth/token_authorization_code.yml", wire.exchange_code(APP, SecretStr("code")))
-    assert (first.athlete_id, first.scope) == (12342176, None)
+    assert first.athlete is not None
+    assert (first.athlete.athlete_id, first.scope) == (12342176, None)
     assert first.access_token.get_secret_value() == "deadbeefd7ab44704fb2a146bd98c7a349a2b43d"
     assert first.expires_at == datetime(2018, 11, 22, 20, 29, 59, tzinfo=UTC) + timedelta(hours=6)
     second = deciphered("oauth/token_refresh_token.yml", wire.refresh_token(APP, SecretStr("old")))

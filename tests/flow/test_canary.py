@@ -218,7 +218,16 @@ async def intervals_keys(house: House) -> None:
     ):
         assert await house.ask("PUT", f"/athletes/{third}/intervals", house.operator, json=body) in {400, 422}
     broken = f'{{"api_key": "{house.new("a key in broken JSON")}'
-    assert await house.ask("PUT", f"/athletes/{third}/intervals", house.operator, data=broken) in {400, 422}
+    assert (
+        await house.ask(
+            "PUT",
+            f"/athletes/{third}/intervals",
+            house.operator,
+            data=broken,
+            headers={"Content-Type": "application/json"},
+        )
+        == 400
+    )
 
     async def was_refused() -> bool:
         return bool(house.daemon.log_lines("intervals.refused"))
@@ -229,6 +238,8 @@ async def intervals_keys(house: House) -> None:
 async def calls_that_go_wrong(house: House) -> None:
     """Whatever can go wrong with Strava and on the way to it, for tokens and for activities; dead tokens."""
     sandbox = house.daemon.sandbox
+    await sandbox.make_activity(athlete_id=house.athletes[0], seed=70, duration=300)
+    await eventually(lambda: nothing_waits(house))  # the limits are learned: until then permits come one by one
     for kind in ("error_500", "truncated", "html", "wrong_types", "empty_body", "reset"):
         await sandbox.fault(kind, endpoint="token", count=1)
     for kind in ("error_503", "truncated", "wrong_types", "reset", "dead_token"):
@@ -268,10 +279,12 @@ async def calls_that_go_wrong(house: House) -> None:
 
 async def nothing_waits(house: House) -> bool:
     """Let whatever waits for another attempt be due at once; tell whether all is done that can be done."""
+    await house.daemon.sandbox.events(settled=60)
     async with house.daemon.look_inside() as connection:
         await connection.execute("UPDATE jobs SET run_at = now() WHERE state = 'queued'")
         return not await connection.fetchval(
-            "SELECT count(*) FROM jobs LEFT JOIN turns ON athlete_id = serial_key"
+            "SELECT (SELECT count(*) FROM events WHERE folded_at IS NULL) + count(*)"
+            " FROM jobs LEFT JOIN turns ON athlete_id = serial_key"
             " WHERE state IN ('queued', 'running') AND resting IS NOT true"
         )
 

@@ -157,7 +157,7 @@ async def test_wrong_tokens_are_borne_for_a_while_then_refused_without_a_lookup(
     assert headers["Retry-After"] == "6"
     assert "6 s" in problem["detail"]
     assert house.database.asked == asked
-    assert [line["event"] for line in lines] == ["admin.throttled"]  # said once
+    assert [line["event"] for line in lines] == ["attempt.throttled"]  # said once
 
     house.clock.advance(6)
     assert await house.status(UNKNOWN) == 401

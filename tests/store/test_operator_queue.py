@@ -180,7 +180,7 @@ async def test_all_of_a_kind_are_retried_in_batches_twins_merged_and_no_other_ki
 ) -> None:
     monkeypatch.setattr(dead_letters, "MOST_AT_ONCE", 2)
     await bury(connection, "a", "b", "c", "a", "a")  # of what has died, it may have died before
-    await bury(connection, "other", kind="walk")
+    await bury(connection, "other", kind="walk_history")
     await jobs.enqueue(connection, [new_job("b", 2, lookback_seconds=9)])
 
     answer = await house.operate("POST", "/jobs/retry?kind=ride")

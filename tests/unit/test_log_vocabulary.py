@@ -13,7 +13,7 @@ ROW = re.compile(r"\| `([^`]+)` \| ([a-z, ]+) \| (.+) \| (.*) \|")
 LEVELS = ["debug", "info", "warning", "error", "critical"]
 IRREGULAR = {
     "begun", "broke", "broken", "came", "caught", "forbidden", "found", "held", "kept", "lost", "put", "read",
-    "set", "slept", "taken", "withdrawn",
+    "fed", "made", "said", "sent", "set", "slept", "taken", "withdrawn",
 }  # fmt: skip
 
 

@@ -8,7 +8,17 @@ from typing import Final
 
 from daemon.core.admission import Answered, MeterReading, Outcome, Reading
 from daemon.core.quota.admission import PROBE_EVERY
-from daemon.core.quota.ledger import Charge, Grant, Ledger, Lengths, Limits, Window, offset_bounds, roll
+from daemon.core.quota.ledger import (
+    CLOCK_DRIFT,
+    Charge,
+    Grant,
+    Ledger,
+    Lengths,
+    Limits,
+    Window,
+    offset_bounds,
+    roll,
+)
 
 DATE_SLACK_SECONDS: Final = 1.0  # a `Date` may be an edge server's, whose clock is off by so much either way
 
@@ -48,8 +58,10 @@ def _clock_learned(
     ledger: Ledger, sent_at: datetime, dated_at: datetime, received_at: datetime, lengths: Lengths
 ) -> Ledger:
     """Narrow the offset: when Strava wrote this `Date`, our clock stood between sending and receiving."""
-    low = dated_at.timestamp() - received_at.timestamp() - DATE_SLACK_SECONDS
-    high = dated_at.timestamp() + 1.0 - sent_at.timestamp() + DATE_SLACK_SECONDS  # whole seconds, cut off
+    # The clocks may have drifted since it was written, by as much as they do while it was under way.
+    slack = DATE_SLACK_SECONDS + CLOCK_DRIFT * max(0.0, (received_at - sent_at).total_seconds())
+    low = dated_at.timestamp() - received_at.timestamp() - slack
+    high = dated_at.timestamp() + 1.0 - sent_at.timestamp() + slack  # whole seconds, cut off
     old_low, old_high = offset_bounds(ledger, received_at, lengths)
     both_low, both_high = max(low, old_low), min(high, old_high)
     if both_low <= both_high:

@@ -16,7 +16,7 @@ from daemon.core.errors import Retryable
 from daemon.core.events import LARGEST_ID
 from daemon.store import athletes
 from daemon.store.database import Database
-from daemon.web.answers import whole_number
+from daemon.web.answers import pattern, whole_number
 from daemon.web.endpoints import query_of
 from daemon.web.models.operator import Athletes, AthletesAsked
 from daemon.web.operator.people import PeoplePages, athletes_page
@@ -57,7 +57,7 @@ class OperatorPages:
                     return leading_to(ADDRESS)
                 return await shown(request, session)
             except Retryable as error:
-                log.warning("request.not_answered", path=request.path, reason=str(error))
+                log.warning("request.not_answered", route=pattern(request), reason=str(error))
                 return page(request, "lost.html", 503, sentence=AWAY)
 
         return show

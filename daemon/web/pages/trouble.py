@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from daemon.core.errors import Retryable
-from daemon.web.answers import Handler
+from daemon.web.answers import Handler, pattern
 from daemon.web.pages.rendering import page
 from daemon.web.problems import Refused
 
@@ -69,7 +69,7 @@ def showing(handler: Handler) -> Handler:
             title, detail = _sentence(refused.problem.title), _sentence(refused.detail)
             return Trouble(refused.problem.status, title, detail).shown(request)
         except Retryable as error:
-            log.warning("request.not_answered", path=request.path, reason=str(error))
+            log.warning("request.not_answered", route=pattern(request), reason=str(error))
             return Trouble(
                 503,
                 "The database does not answer.",
