@@ -93,7 +93,8 @@ def _webhooks(settings: Settings, rooms: Rooms, running: Running) -> list[Endpoi
     """Return where others push to us."""
     strava = settings.strava
     signing_key = None if strava.signature_mode == "off" else strava.client_secret
-    secrets = Secrets(strava.webhook_secret, strava.verify_token, signing_key)
+    paths = tuple(path for path in (strava.webhook_secret, strava.old_webhook_secret) if path)
+    secrets = Secrets(paths, strava.verify_token, signing_key)
     endpoints = Webhook(running.inbox, secrets, rooms.clock, running.metrics).endpoints()
     if settings.intervals.webhook_secret:
         secret = settings.intervals.webhook_secret

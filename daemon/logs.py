@@ -40,6 +40,7 @@ _SECRET_FIELDS = frozenset(
         "cookie",
         "password",
         "refresh_token",
+        "old_webhook_secret",
         "verify_token",
         "webhook_secret",
     }

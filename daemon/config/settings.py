@@ -143,6 +143,7 @@ class Strava(Section):
     client_secret: SecretStr = Field(min_length=8, description=_APP_PAGE)
     verify_token: SecretStr = Field(min_length=8, description=_RANDOM)
     webhook_secret: UrlSafeSecret = Field(description=_RANDOM)
+    old_webhook_secret: OptionalSecret = SecretStr("")  # "": none
     subscription_id: Whole = Field(0, ge=0, le=_BIGGEST_ID)  # 0: not known yet
     callback_url: PublicAddress = ""
     keep_subscription: bool = False

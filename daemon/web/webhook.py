@@ -36,9 +36,12 @@ ANSWER_WITHIN_SECONDS: Final = 1.5  # Strava waits 2 s: https://developers.strav
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What Strava knows of us; `signing_key` None means that signatures are not looked at."""
+    """What Strava knows of us: the path, and while it changes the one before as well.
 
-    path: SecretStr
+    `signing_key` None means that signatures are not looked at.
+    """
+
+    paths: tuple[SecretStr, ...]
     verify_token: SecretStr
     signing_key: SecretStr | None
 
@@ -122,7 +125,9 @@ class Webhook:
         return modelled(Stored())
 
     def _check_path(self, request: web.Request) -> None:
-        if not _same(request.match_info["secret"], self._secrets.path):
+        given = request.match_info["secret"]
+        fits = [_same(given, path) for path in self._secrets.paths]  # each is compared: the time tells nothing
+        if not any(fits):
             self._instruments.delivery_answered("strava", "secret_refused")
             log.warning("webhook.secret_refused")
             raise web.HTTPNotFound

@@ -268,7 +268,7 @@ def test_tokens_are_read_and_a_refresh_tells_no_athlete() -> None:
     assert first.access_token.get_secret_value() == "deadbeefd7ab44704fb2a146bd98c7a349a2b43d"
     assert first.expires_at == datetime(2018, 11, 22, 20, 29, 59, tzinfo=UTC) + timedelta(hours=6)
     second = deciphered("oauth/token_refresh_token.yml", wire.refresh_token(APP, SecretStr("old")))
-    assert second.athlete_id is None
+    assert second.athlete is None
     assert second.refresh_token.get_secret_value() == "new-refresh-token"
 
 

@@ -83,6 +83,34 @@ async def test_the_whole_life_of_a_subscription_beside_a_running_daemon(make_hou
     assert WEBHOOK_SECRET not in daemon.log.read_text() + output + complaints
 
 
+async def test_while_the_path_changes_both_lead_here_and_the_subscription_moves_without_losing_an_event(
+    make_house: MakeHouse,
+) -> None:
+    daemon = await make_house(started=False)
+    set_callback(daemon, daemon.url)
+    (athlete_id,) = await daemon.import_athletes()
+    fresh = "the-new-path-of-the-webhook-1"
+    text = daemon.config.read_text(encoding="utf-8")
+    both = f'webhook_secret = "{fresh}"\nold_webhook_secret = "{WEBHOOK_SECRET}"'
+    daemon.config.write_text(text.replace(f'webhook_secret = "{WEBHOOK_SECRET}"', both, 1), encoding="utf-8")
+    await daemon.start()
+
+    old = await daemon.sandbox.make_activity(athlete_id=athlete_id, seed=1, duration=600)
+    status, output, complaints = await daemon.command("subscription", "ensure", "--replace")
+    assert status == 0, output + complaints
+    (made,) = await subscriptions(daemon)
+    assert made["callback_url"] == f"{daemon.url}/webhook/{fresh}"
+    new = await daemon.sandbox.make_activity(athlete_id=athlete_id, seed=2, duration=600)
+    events = await daemon.sandbox.events(settled=60)
+    assert {event["body"]["object_id"] for event in events if event["outcome"] == "acknowledged"} == {old, new}
+
+    async def both_are_known() -> bool:
+        return bool(await daemon.value("SELECT count(*) FROM activity_loads") == 2)
+
+    await eventually(both_are_known)
+    assert await daemon.post_event(b"{}", f"{daemon.url}/webhook/neither-of-the-two-secrets") == 404
+
+
 async def test_a_daemon_that_shall_keep_it_makes_a_lost_subscription_anew_and_takes_its_events(
     make_house: MakeHouse,
 ) -> None:

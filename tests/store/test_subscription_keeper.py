@@ -57,7 +57,7 @@ async def receiver(database: Database) -> AsyncIterator[str]:
         return web.Response(status=500)
 
     webhook = Webhook(
-        Inbox(database, lambda: None), Secrets(SecretStr(SECRET), SecretStr(VERIFY), None), SystemClock()
+        Inbox(database, lambda: None), Secrets((SecretStr(SECRET),), SecretStr(VERIFY), None), SystemClock()
     )
     app = opened(database, SystemClock(), webhook.endpoints())
     app.router.add_get("/stranger/webhook/{secret}", stranger)
