@@ -70,12 +70,12 @@ class Visit:
         if parts.scheme in {"http", "https"} and parts.hostname is not None:
             self.hosts.add(parts.hostname)
 
-    async def serious_issues(self) -> list[str]:
-        """Return what axe-core finds of serious and critical, in a line each."""
+    async def serious_issues(self, within: str = "html") -> list[str]:
+        """Return what axe-core finds of serious and critical, in a line each; `within` a part of a long page."""
         # Evaluated over the debugger's protocol: our policy would refuse it as a script of the page.
         source = AXE_FILE_PATH.read_text(encoding="utf-8")
         await self.page.evaluate(f"() => {{ {source}; return null; }}")
-        found: dict[str, Any] = await self.page.evaluate("() => window.axe.run()")
+        found: dict[str, Any] = await self.page.evaluate("part => window.axe.run(part)", within)
         return [
             f"{one['id']}: {one['help']}: {node['target']} {node.get('failureSummary', '')}"
             for one in found["violations"]
