@@ -101,7 +101,9 @@ class Watchdog:
         health, now = self._pulse.health, self._elapsed()
         if health is None:
             return
-        if self._traffic is None or now - self._counted_at >= TRAFFIC_EVERY_SECONDS:
+        if health.measured.database_error is not None:
+            self._traffic = None
+        elif self._traffic is None or now - self._counted_at >= TRAFFIC_EVERY_SECONDS:
             self._traffic, self._counted_at = await self._count(), now
         line = status_line(health.checks, self._traffic, health.measured.quota)
         if self._ill is not None:

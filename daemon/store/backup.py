@@ -97,7 +97,7 @@ def without_password(url: str) -> tuple[str, str]:
 
 
 async def dump(access: Access, output: BinaryIO) -> None:
-    """Write a backup to an open file or pipe; raises Permanent where pg_dump fails: what it wrote is no backup."""
+    """Write a backup to an open file or pipe; raises Permanent where that fails: what was written is no backup."""
     # Through a pipe: into a file that it can wind back, pg_dump writes its table of contents twice.
     process = await _start(
         access, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", stdin=DEVNULL, stdout=PIPE
@@ -106,6 +106,8 @@ async def dump(access: Access, output: BinaryIO) -> None:
         async with asyncio.TaskGroup() as group:
             ended = group.create_task(_outcome(process))
             group.create_task(_write_down(process, output))
+    except* OSError as errors:
+        raise Permanent(f"the backup could not be written: {errors.exceptions[0]}") from errors
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -133,6 +133,12 @@ async def test_a_failed_dump_is_told(access: Access, tmp_path: Path) -> None:
         await dumped(gone, tmp_path / "dump")
 
 
+async def test_a_disk_that_is_full_is_told(access: Access) -> None:
+    complaint = pytest.raises(Permanent, match=r"the backup could not be written: .*No space left")
+    with Path("/dev/full").open("wb", buffering=0) as full, complaint:
+        await backup.dump(access, full)
+
+
 async def test_nothing_is_restored_where_somebody_is_at_work_or_something_would_be_lost(
     server: EmbeddedServer, name: str
 ) -> None:
