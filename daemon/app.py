@@ -83,7 +83,7 @@ async def run(settings: Settings, path: Path) -> None:
 
         # What jobs work with.
         session = await house.enter_async_context(open_session(settings.strava.timeout_seconds))
-        metrics = Metrics(tuple(KINDS))
+        metrics = Metrics((*KINDS, *OUTGOING))
         calculator = await house.enter_async_context(Calculator(metrics))
         courier = await house.enter_async_context(Courier(allow_private=settings.notifications.allow_private))
         rooms = _rooms(settings, opened.database, session, calculator, courier, metrics)

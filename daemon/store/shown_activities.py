@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
-from daemon.core.cursor import Cursor
 from daemon.science.fitness import Basis
 from daemon.science.sports import Family
 from daemon.store.database import Connection, fetched, named_queries
@@ -28,9 +27,9 @@ class SentCurve:
 
 
 async def page(
-    connection: Connection, athlete_id: int, sport_type: str | None, after: Cursor | None, most: int
+    connection: Connection, athlete_id: int, sport_type: str | None, after: tuple[datetime, int] | None, most: int
 ) -> list[dict[str, Any]]:
-    """Return up to `most` activities of one sport or (None) of all, newest first, from behind a place on.
+    """Return up to `most` activities of one sport or (None) of all, newest first, behind a place (start, id).
 
     With `method`, `load` (raw × modifier) and `thresholds` of the load, None where there is none.
     """
@@ -39,8 +38,8 @@ async def page(
             connection,
             athlete_id=athlete_id,
             sport_type=sport_type,
-            before_at=after.at if after is not None else None,
-            before_id=after.id if after is not None else None,
+            before_at=after[0] if after is not None else None,
+            before_id=after[1] if after is not None else None,
             most=most,
         )
     )

@@ -10,7 +10,6 @@ import orjson
 from aiohttp import web
 
 from daemon.clock import Clock
-from daemon.core.cursor import BadCursor, Cursor
 from daemon.core.events import LARGEST_ID
 from daemon.jobs import follow_fitness, local_days
 from daemon.science.fitness import ATL_DAYS, CTL_DAYS, Basis
@@ -18,7 +17,9 @@ from daemon.science.in_force import UNITS
 from daemon.science.load import is_estimated
 from daemon.store import shown_activities, thresholds
 from daemon.store.database import Database
+from daemon.web import cursors
 from daemon.web.answers import whole_number
+from daemon.web.cursors import Id, Instant
 from daemon.web.doors import both
 from daemon.web.endpoints import Endpoint, Who, cached, cached_plain, query_of, whose
 from daemon.web.known_athlete import known
@@ -108,7 +109,7 @@ class TrainingPages:
     async def list_activities(self, request: web.Request) -> web.Response:
         """Answer with a page."""
         athlete_id, asked = whose(request), query_of(request, PageOfActivities)
-        after = _cursor(asked.cursor) if asked.cursor is not None else None
+        after = cursors.read(asked.cursor, tuple[Instant, Id])
         async with self._database.connection() as connection:
             await known(connection, athlete_id)
             # One more than is shown: whether there is a next page.
@@ -116,7 +117,7 @@ class TrainingPages:
             assumed = await thresholds.assumed_ids(connection, athlete_id)
         shown = rows[: asked.limit]
         has_more = len(rows) > asked.limit
-        cursor = Cursor(shown[-1]["start_at"], shown[-1]["activity_id"]).text() if has_more else None
+        cursor = cursors.written(shown[-1]["start_at"], shown[-1]["activity_id"]) if has_more else None
         return cached(request, Activities(items=[_activity(row, assumed) for row in shown], next=cursor))
 
     async def explain_activity(self, request: web.Request) -> web.Response:
@@ -143,14 +144,6 @@ class TrainingPages:
                 quality=row["quality"],
             ),
         )
-
-
-def _cursor(text: str) -> Cursor:
-    try:
-        return Cursor.read(text)
-    except BadCursor as error:
-        detail = "cursor: take `next` of the page before as it came, or leave it out for the first page"
-        raise Refused(BAD_QUERY, detail) from error
 
 
 def _mark_estimated(loads: Iterable[dict[str, Any]], assumed: Collection[int]) -> None:

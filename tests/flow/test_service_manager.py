@@ -202,7 +202,7 @@ async def test_settings_read_again_apply_what_may_change_and_name_what_needs_a_r
             assert await daemon.post_event(json.dumps(event).encode()) == 200
 
         async def is_over_budget() -> bool:
-            return bool(daemon.log_lines("webhook.over_budget"))
+            return bool(daemon.log_lines("webhook.budget_exceeded"))
 
         await eventually(is_over_budget)
 

@@ -174,7 +174,7 @@ async def insert_activity(
         ("limit=0", "limit: Input should be greater than or equal to 1"),
         ("limit=201", "less than or equal to 200"),
         ("cursor=AAAAAAAAAAAAAAAAAAAAAA!", "cursor"),
-        ("cursor=!!!!!!!!!!!!!!!!!!!!!!", "take `next` of the page before"),
+        ("cursor=!!!!!!!!!!!!!!!!!!!!!!", "give back the `next` of the page before"),
         ("sport=Ride%00", "sport: String should match pattern"),
         ("page=2", "page: is not a parameter of this address"),
     ],

@@ -9,7 +9,6 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, create_model
 from pydantic_core import PydanticCustomError
 
-from daemon.core.cursor import LENGTH
 from daemon.core.wellness import FIELDS, MOST_DAYS, Bounds
 from daemon.intervals.wire import is_sendable
 from daemon.science.thresholds import FROM_THE_BEGINNING
@@ -49,7 +48,7 @@ class PageOfActivities(Query):
     """Which activities: `sport` as Strava names its type (`Ride`), `cursor` as the page before gave it."""
 
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, min_length=LENGTH, max_length=LENGTH)
+    cursor: str | None = Field(None, max_length=200)
     sport: str | None = Field(None, pattern="^[A-Za-z]{1,50}$")
 
 
