@@ -24,6 +24,7 @@ from daemon.store import admin_tokens as admin_tokens_of
 from daemon.vault.cipher import new_key
 from tests.flow.conftest import MakeHouse
 from tests.support.canary import SHORTEST, Canaries, forms
+from tests.support.consenting import Visitor, query_of
 from tests.support.daemon import (
     INTERVALS_SECRET,
     VERIFY_TOKEN,
@@ -327,10 +328,34 @@ async def bugs_and_restarts(house: House) -> None:
     await house.gather_tokens()
 
 
+async def connecting(house: House) -> None:
+    """A browser that connects, one that comes back with what it was never given, and a form with a wrong token."""
+    strangers = f"state={house.new('a state of nobody')}&code={house.new('a code of a stranger')}&scope=read"
+    assert await house.ask("GET", f"/connect/strava?{strangers}") == 400
+    visitor = Visitor(house.daemon.url)
+    async with visitor.session:
+        for kind in ("wrong_types", None):  # the code is known to nobody else yet, whatever becomes of it
+            if kind is not None:
+                await house.daemon.sandbox.fault(kind, endpoint="token", count=1)
+            asked_at = await visitor.begin()
+            house.canaries.add("a state", query_of(asked_at)["state"])
+            way_back = await visitor.consent(asked_at, house.athletes[-1])
+            house.canaries.add("a code", query_of(way_back)["code"])
+            house.given[f"the way back #{len(house.given)}"] = (await visitor.get(way_back)).text
+        await visitor.get("/operator/sign-in")
+        await visitor.post("/operator/sign-in", {"token": house.new("a wrong token in a form")})
+        ours = [cookie for cookie in visitor.session.cookie_jar if cookie.key.startswith("domestique-")]
+        assert len(ours) >= 2
+        for cookie in ours:
+            house.canaries.add(f"the cookie {cookie.key}", cookie.value)
+    await house.gather_tokens()
+
+
 PATHS: Final[tuple[Callable[[House], Awaitable[None]], ...]] = (
     admin_tokens,
     webhooks,
     intervals_keys,
+    connecting,
     calls_that_go_wrong,
     bugs_and_restarts,
 )
@@ -424,8 +449,9 @@ async def test_no_secret_comes_out_anywhere_whatever_goes_wrong(make_house: Make
         canaries.add(name, secret)
     daemon = await make_house(
         "--client-secret", client_secret, athletes=ATHLETES, started=False, logs__level='"debug"',
-        strava__client_secret=f'"{client_secret}"', vault__keys=json.dumps(keys),
+        strava__client_secret=f'"{client_secret}"', vault__keys=json.dumps(keys), strava__callback_url='"PLACE"',
     )  # fmt: skip
+    daemon.config.write_text(daemon.config.read_text().replace("PLACE", daemon.url))
     house = House(daemon, canaries, [row["id"] for row in await daemon.sandbox.athletes()])
     await settings_that_are_wrong(house)
     await imports(house)

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from daemon.store.embedded import EmbeddedServer
 from daemon.vault.cipher import new_key
-from tests.support.balancer import Balancer, balanced
+from tests.support.balancer import balanced
 from tests.support.daemon import Daemon, callback_url, eventually, free_port
 from tests.support.relay import relayed
 from tests.support.sandbox import Sandbox, running_sandbox
@@ -23,9 +23,8 @@ ATHLETES = 9
 class Fleet:
     """Daemons that know of each other by their database alone."""
 
-    def __init__(self, sandbox: Sandbox, balancer: Balancer, daemons: list[Daemon]) -> None:
+    def __init__(self, sandbox: Sandbox, daemons: list[Daemon]) -> None:
         self.sandbox = sandbox
-        self.balancer = balancer
         self.daemons = daemons
         self.made: list[int] = []
 
@@ -51,7 +50,7 @@ async def fleet(tmp_path: Path, prepared: Path) -> AsyncIterator[Fleet]:
         line = await stack.enter_async_context(relayed(server.connect_arguments()))
         how = line.arguments
         address = f"postgresql://{how['user']}:{how['password']}@{how['host']}:{how['port']}/{how['database']}"
-        balancer = await stack.enter_async_context(balanced(port, ports))
+        await stack.enter_async_context(balanced(port, ports))
         sandbox = await stack.enter_async_context(
             running_sandbox("--callback", callback_url(port), "--retry-seconds", "0.5", athletes=ATHLETES)
         )
@@ -73,7 +72,7 @@ async def fleet(tmp_path: Path, prepared: Path) -> AsyncIterator[Fleet]:
             daemons.append(daemon)
         for daemon in daemons:
             await daemon.start()
-        yield Fleet(sandbox, balancer, daemons)
+        yield Fleet(sandbox, daemons)
 
 
 async def ended(daemon: Daemon) -> None:
@@ -117,7 +116,6 @@ async def test_three_daemons_share_the_work_and_none_is_missed_when_it_is_killed
     await fleet.upload(athletes)
 
     await eventually(fleet.all_loads_stand, 120)
-    assert fleet.balancer.passed_over > 0
     events = await fleet.sandbox.events(settled=60)
     told = {event["body"]["object_id"] for event in events if event["outcome"] == "acknowledged"}
     assert told == set(fleet.made)

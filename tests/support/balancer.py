@@ -13,7 +13,6 @@ class Balancer:
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = list(ports)
         self._turn = 0
-        self.passed_over = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -28,7 +27,7 @@ class Balancer:
             try:
                 return await asyncio.open_connection("127.0.0.1", self._ports[self._turn % len(self._ports)])
             except OSError:
-                self.passed_over += 1
+                continue
         raise ConnectionError("nobody takes it")
 
 
