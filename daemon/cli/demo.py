@@ -27,6 +27,7 @@ from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError, Permanent
 from daemon.core.news import Topic
+from daemon.jobs import backfill
 from daemon.jobs.newcomers import Newcomer, admit
 from daemon.science.power import FourthPowers
 from daemon.science.statistics import Statistics
@@ -42,6 +43,7 @@ SUBSCRIPTION_ID: Final = 131300
 START_SECONDS: Final = 60.0
 EVENT_EVERY_SECONDS: Final = 2.0
 TEAM: Final = 8
+HISTORY_DAYS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +88,20 @@ def demo(
 
 async def _demo(rides: Path | None, seconds: float, directory: Path, port: int) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     directory.mkdir(parents=True, exist_ok=True)
     daemon_port = port if port and await free_port(port) else await free_port(0)
     async with AsyncExitStack() as stack:
-        flags = ["--athletes", str(TEAM), "--history-days", "120"]
+        flags = ["--athletes", str(TEAM), "--history-days", str(HISTORY_DAYS)]
         flags += ["--rides", str(rides)] if rides is not None else ["--every", str(EVENT_EVERY_SECONDS)]
         webhook_secret = _kept(directory / "webhook_secret", lambda: secrets.token_urlsafe(24))
         callback = f"http://127.0.0.1:{daemon_port}/webhook/{webhook_secret}"
         url = await stack.enter_async_context(_sandbox(flags, callback, directory / "sandbox.log"))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sandbox = Sandbox(url, session)
-        settings = _settings(directory, url, daemon_port, webhook_secret)
+        days = 0 if rides is not None else HISTORY_DAYS  # rides are all that shall happen
+        settings = _settings(directory, url, daemon_port, webhook_secret, days)
         # The daemon first: it owns the embedded server, and we join it as any other command would.
         console.print(f"sandbox Strava   {url}")
         await stack.enter_async_context(
@@ -129,7 +132,7 @@ def _kept(path: Path, make: Any) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def _settings(directory: Path, sandbox_url: str, port: int, webhook_secret: str) -> Settings:
+def _settings(directory: Path, sandbox_url: str, port: int, webhook_secret: str, days: int) -> Settings:
     key = _kept(directory / "vault_key", lambda: new_key().get_secret_value())
     path = directory / "config.toml"
     path.touch(mode=0o600)
@@ -152,7 +155,7 @@ port = {port}
 directory = "."
 
 [backfill]
-days = 0
+days = {days}
 
 [vault]
 keys = ["{key}"]
@@ -239,7 +242,7 @@ async def _import(database: Database, settings: Settings, sandbox: Sandbox) -> i
 async def _follow(database: Database, stop: asyncio.Event) -> None:
     """Print each piece of news as it comes, until `stop`."""
     async for news in _news(database, stop):
-        if news.topic == Topic.ACTIVITY_PROCESSED:
+        if news.topic == Topic.ACTIVITY_PROCESSED and news.body["found_by"] != backfill.KIND:
             _print_line(news)
         elif news.topic == Topic.ACTIVITY_DELETED:
             console.print(f"[dim]{news.written_at:%H:%M:%S}  {news.body['activity_id']} was deleted[/dim]")

@@ -66,27 +66,36 @@ async def run(job: Job, rooms: Rooms) -> None:
 async def _computed(
     connection: Connection, athlete_id: int, dirty_from: date | None, today: date, basis: Basis
 ) -> Sequence[Fitness]:
+    from_on, days = await _ahead(connection, athlete_id, dirty_from, today, basis)
+    first_on = days[0].on if days else from_on
+    await fitness.replace(connection, athlete_id, min(from_on, first_on), days)
+    return days
+
+
+async def _ahead(
+    connection: Connection, athlete_id: int, dirty_from: date | None, today: date, basis: Basis
+) -> tuple[date, Sequence[Fitness]]:
+    """Return from which day on what is stored does not count, and the days from there up to today, computed."""
     last_on = await fitness.last_on(connection, athlete_id)
     next_on = last_on + ONE_DAY if last_on is not None else date.min
     from_on = min(dirty_from, next_on) if dirty_from is not None else next_on
     before = await fitness.state_on(connection, athlete_id, from_on - ONE_DAY) if from_on > date.min else None
     first_on = from_on if before is not None else await fitness.first_load_on(connection, athlete_id, today)
     if first_on is None or first_on > today:  # nothing was done yet, or all that was done is gone
-        await fitness.replace(connection, athlete_id, from_on, [])
-        return ()
+        return from_on, ()
     loads = await fitness.loads_between(connection, athlete_id, first_on, today)
-    days = follow(loads, basis, first_on, today, before)
-    await fitness.replace(connection, athlete_id, min(from_on, first_on), days)
-    return days
+    return from_on, follow(loads, basis, first_on, today, before)
 
 
 async def up_to(connection: Connection, athlete_id: int, from_on: date, today: date, basis: Basis) -> list[Fitness]:
-    """Return fitness from a day up to today: as stored, and for days that nobody has computed yet, computed."""
-    days = await fitness.list_from(connection, athlete_id, from_on)
-    last_on = days[-1].on if days else await fitness.last_on(connection, athlete_id)
-    if last_on is None or last_on >= today:
-        return [day for day in days if day.on <= today]
-    before = days[-1] if days else await fitness.state_on(connection, athlete_id, last_on)
-    loads = await fitness.loads_between(connection, athlete_id, last_on + ONE_DAY, today)
-    ahead = follow(loads, basis, last_on + ONE_DAY, today, before)
-    return days + [day for day in ahead if day.on >= from_on]
+    """Return fitness from a day up to today: as stored, and what has not been followed yet computed.
+
+    A history that is being fetched is followed once in a while only; who looks sees all of it.
+    """
+    athlete = await athletes.get(connection, athlete_id)
+    dirty_from = athlete["fitness_dirty_from"] if athlete is not None else None
+    ahead_on, ahead = await _ahead(connection, athlete_id, dirty_from, today, basis)
+    stored = await fitness.list_from(connection, athlete_id, from_on)
+    return [day for day in stored if day.on < ahead_on and day.on <= today] + [
+        day for day in ahead if day.on >= from_on
+    ]

@@ -128,6 +128,19 @@ async def test_what_is_read_reaches_today_although_nobody_has_computed_it_yet(bu
         assert await fitness.last_on(connection, 1) == TODAY
 
 
+async def test_who_looks_sees_a_history_that_nobody_has_followed_yet(bureau: Bureau) -> None:
+    await give_load(bureau, 1, days_ago(40), 100)
+    async with bureau.database.connection() as connection:
+        found = await follow_fitness.up_to(connection, 1, days_ago(90), TODAY, Basis.UTL)
+        assert found == from_scratch({40: 100}, TODAY)
+        assert await fitness.last_on(connection, 1) is None
+    await follow_now(bureau)
+    await give_load(bureau, 2, days_ago(60), 50)
+    async with bureau.database.connection() as connection:
+        found = await follow_fitness.up_to(connection, 1, days_ago(50), TODAY, Basis.UTL)
+        assert found == [day for day in from_scratch({40: 100, 60: 50}, TODAY) if day.on >= days_ago(50)]
+
+
 async def test_raw_loads_are_followed_where_that_is_chosen(bureau: Bureau) -> None:
     await give_load(bureau, 1, days_ago(1), 100)
     async with bureau.database.connection() as connection:
