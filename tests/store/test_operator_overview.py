@@ -41,7 +41,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 
 async def overview(house: OperatorHouse) -> dict[str, Any]:
     """Read it anew, after the pulse has beaten."""
-    await house.pulse.beat()
+    await house.measure()
     status, body, _ = await house.ask("GET", "/overview", Scope.READ, {"Cache-Control": "no-cache"})
     assert status == 200
     found: dict[str, Any] = body
@@ -190,7 +190,7 @@ async def test_events_are_counted_by_minute_with_what_waits(house: OperatorHouse
 async def test_the_subscription_is_told_as_health_judges_it(house: OperatorHouse, connection: Connection) -> None:
     gone = Finding(State.GONE, None, "Strava has no subscription for this app: no event will come")
     await apps.record_finding(connection, CLIENT_ID, gone, datetime.now(UTC))
-    await house.pulse.beat()
+    await house.measure()
 
     status, found = await house.get("/subscription")
 
