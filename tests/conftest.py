@@ -6,6 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# What asks for no number of examples gets these: a suite is run many times a day, and each time by other examples.
+settings.register_profile("suite", max_examples=50)
+settings.load_profile("suite")
 
 WAITING = {"flow", "browser"}  # tests that start processes and wait for them
 

@@ -25,7 +25,7 @@ from tests.support.daemon import WEBHOOK_SECRET, Daemon
 
 SESSION_KEY: Final = "k" * 43
 NOWHERE: Final = "https://127.0.0.1:1/"
-EACH: Final = 4  # requests that fit, and requests that do not, to each address
+EACH: Final = 2  # requests that fit, and requests that do not, to each address
 # After these there is nobody left to ask about.
 LAST: Final = ("POST /me/disconnect", "DELETE /athletes/{athlete_id}")
 ORDER: Final = ("GET", "PUT", "POST", "DELETE")  # what is there is looked at before it is changed, and then removed
