@@ -28,7 +28,7 @@ demo: $(READY)
 
 # More workers than the smallest machine has cores, and idle ones help out: most tests wait for other processes.
 test: $(READY)
-	$(BIN)/python -m pytest -n 8 --dist worksteal
+	$(BIN)/python -m pytest -n 5 --dist worksteal
 
 # Python's own library is enough outside of the container.
 test-systemd:
