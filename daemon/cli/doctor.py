@@ -83,7 +83,8 @@ async def _daemon(settings: Settings) -> Line:
     is_well = answer["says"] == Verdict.OK.value
     verdict = Verdict.OK if is_well else Verdict.WARNING
     advice = "" if is_well else "`domestique status` shows each check with what to do"
-    return Line("daemon", verdict, f"runs at {answer['address']} and says: {answer['says']}", advice)
+    of_what = f" ({', '.join(answer['wrong'])})" if answer["wrong"] else ""
+    return Line("daemon", verdict, f"runs at {answer['address']} and says: {answer['says']}{of_what}", advice)
 
 
 async def _inside(settings: Settings, opened: Opened) -> list[Line]:

@@ -23,6 +23,7 @@ from daemon.store.opening import Opened, window_lengths
 from daemon.web.models.health import Check
 from daemon.web.models.quota import QuotaMeter
 
+ANSWER_SECONDS = 5.0
 MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "failing": "[red]failing[/red]"}
 
 
@@ -63,17 +64,18 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
 
 
 async def answer_of_daemon(settings: Settings) -> dict[str, Any]:
-    """Ask the daemon itself, if one listens where the settings say."""
+    """Ask the daemon itself, if one listens where the settings say; `wrong` names the checks that do not pass."""
     address = f"http://{settings.web.host}:{settings.web.port}"
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session,
             session.get(f"{address}/health") as response,
         ):
             body = await response.json()
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        return {"running": False, "address": address, "says": type(error).__name__}
-    return {"running": True, "address": address, "says": body.get("status")}
+        return {"running": False, "address": address, "says": type(error).__name__, "wrong": []}
+    wrong = [check["name"] for check in body.get("checks", ()) if check["status"] != Verdict.OK.value]
+    return {"running": True, "address": address, "says": body.get("status"), "wrong": wrong}
 
 
 def _print(report: dict[str, Any]) -> None:

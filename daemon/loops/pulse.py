@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,7 +13,7 @@ import structlog
 from daemon.clock import Clock
 from daemon.core import quota
 from daemon.core.errors import DomestiqueError
-from daemon.core.health import STALE_AFTER, Check, Measured, Verdict, judge, overall
+from daemon.core.health import LATE_IN_A_ROW, STALE_AFTER, Check, Measured, Verdict, judge, overall
 from daemon.core.instruments import SILENT, Instruments
 from daemon.loops.staleness import FleetStaleness
 from daemon.store import ledgers, vitals
@@ -56,6 +57,7 @@ class Pulse:
         self.fleet = fleet
         self._clock = clock
         self._instruments = instruments
+        self._lags = deque((0.0,) * LATE_IN_A_ROW, maxlen=LATE_IN_A_ROW)
         self.health: Health | None = None
 
     def is_stale(self) -> bool:
@@ -64,7 +66,7 @@ class Pulse:
 
     async def beat(self) -> None:
         """Measure once."""
-        await self._beat(0.0)
+        await self._beat()
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -73,10 +75,11 @@ class Pulse:
             await asyncio.sleep(EVERY_SECONDS)
             lag_seconds = max(0.0, self._clock.elapsed_seconds() - slept_from - EVERY_SECONDS)
             self._instruments.loop_lagged(lag_seconds)
-            await self._beat(lag_seconds)
+            self._lags.append(lag_seconds)
+            await self._beat()
 
-    async def _beat(self, lag_seconds: float) -> None:
-        measured = replace(await self._measure(), loop_lag_seconds=lag_seconds)
+    async def _beat(self) -> None:
+        measured = replace(await self._measure(), loop_lag_seconds=min(self._lags))
         before = {check.name: check for check in self.health.checks} if self.health is not None else {}
         self.health = Health(measured, judge(measured, before))
         for check in self.health.checks:

@@ -37,7 +37,7 @@ async def test_the_doctor_finds_what_was_broken_and_nothing_else(make_house: Mak
     # Before the first start: nobody answers, and all else is looked at.
     status, lines = await examined(daemon)
     assert status == 1
-    assert only_wrong(lines) == {"daemon", "callback"}
+    assert only_wrong(lines) == {"daemon", "callback"}, lines
     assert "nobody answers" in lines["daemon"]["found"]
     assert "start" in lines["daemon"]["advice"]
 
@@ -49,19 +49,19 @@ async def test_the_doctor_finds_what_was_broken_and_nothing_else(make_house: Mak
 
     # 1. Another app's secret.
     status, lines = await examined(daemon, lambda text: text.replace("sandbox-secret", "not-the-secret"))
-    assert (status, only_wrong(lines)) == (1, {"strava_app", "subscription"})
+    assert (status, only_wrong(lines)) == (1, {"strava_app", "subscription"}), lines
     assert "client_secret" in lines["strava_app"]["advice"]
 
     # 2. A key that nothing was sealed with.
     key = new_key().get_secret_value()
     status, lines = await examined(daemon, lambda text: with_value(text, "keys", f'["{key}"]'))
-    assert (status, only_wrong(lines)) == (1, {"vault"})
+    assert (status, only_wrong(lines)) == (1, {"vault"}), lines
     assert "put the key back" in lines["vault"]["advice"]
 
     # 3. A callback that leads to something else.
     url = daemon.sandbox.url
     status, lines = await examined(daemon, lambda text: with_value(text, "callback_url", f'"{url}"'))
-    assert (status, only_wrong(lines)) == (1, {"callback", "subscription"})
+    assert (status, only_wrong(lines)) == (1, {"callback", "subscription"}), lines
     assert "leads elsewhere" in lines["callback"]["advice"]
     assert "--replace" in lines["subscription"]["advice"]
 
@@ -71,7 +71,7 @@ async def test_the_doctor_finds_what_was_broken_and_nothing_else(make_house: Mak
             "UPDATE athletes SET scope = '{read}' WHERE athlete_id = (SELECT min(athlete_id) FROM athletes)"
         )
     status, lines = await examined(daemon)
-    assert (status, only_wrong(lines)) == (1, {"athletes"})
+    assert (status, only_wrong(lines)) == (1, {"athletes"}), lines
     assert "1 have not granted activity:read" in lines["athletes"]["found"]
 
     # 5. A server that forgets at a power cut.

@@ -42,4 +42,5 @@ async def test_the_documented_use_asks_the_sandbox_once_on_one_permit_and_learns
         row = await connection.fetchrow("SELECT * FROM quota_ledgers WHERE client_id = 12345")
     assert row is not None
     assert row["limits_learned"]
-    assert (row["quarter_charged"], row["quarter_shown"]) == (1, 1)
+    # Just after a turn the answer is taken in as silent: it may have been counted on either side.
+    assert (row["quarter_charged"], row["quarter_shown"] + row["quarter_silent"]) == (1, 1)
