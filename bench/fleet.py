@@ -21,6 +21,7 @@ import numpy as np
 from bench.beginnings import SAMPLE, fleet_at_the_start, instant, usual
 from bench.lives import DAILY_ACTIVITIES, DAY, NEVER, START, Floats, Lives
 from bench.score import Meter, Quota, Score, Setting
+from daemon.core.fleet import span, unseen
 from daemon.core.freshness import (
     AUDITED,
     PASSED,
@@ -34,8 +35,8 @@ from daemon.core.freshness import (
     Skip,
     affordable,
     doubt,
-    fleet_staleness,
     should_sync,
+    summed_up,
 )
 from daemon.core.habits import learned
 from daemon.core.hearing import hearing
@@ -133,7 +134,8 @@ class Fleet:
                 self._occasions(minute, recovers=recovers)
                 self._serve(minute)
             if minute % 60 == TICK - 1 and not self.setting.outages:  # what a tick finds, it mends
-                stale = fleet_staleness(self.athletes[:SAMPLE], instant(minute), self.proof)
+                now = instant(minute)
+                stale = summed_up(span(unseen(one, now, self.proof), now) for one in self.athletes[:SAMPLE])
                 self.meter.longest_blind = max(self.meter.longest_blind, stale.longest)
             self.minute += 1
 

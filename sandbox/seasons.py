@@ -44,7 +44,6 @@ LEAST_DAILY_LOAD = 8.0
 
 # Seconds of the all-out efforts of one day, in turn: tests of two efforts, races of one.
 MENU: tuple[tuple[int, ...], ...] = ((180, 720), (2_100,), (300, 1_200), (1_920,), (240, 840))
-MENU_IN_WATER: tuple[tuple[int, ...], ...] = ((200, 400),)  # metres
 COOL_SECONDS = 720
 
 

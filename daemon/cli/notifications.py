@@ -14,7 +14,7 @@ from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_
 from daemon.cli.output import complain, console, print_json, print_table
 from daemon.clock import SystemClock
 from daemon.config import Settings
-from daemon.core.deliveries import Answer
+from daemon.core.deliveries import GRACE_HOURS, MOST_GRACE_HOURS, Answer
 from daemon.core.news import Topic
 from daemon.courier.client import Courier
 from daemon.jobs import notifications
@@ -118,7 +118,9 @@ def test(endpoint_id: IdArgument, config_path: ConfigOption = DEFAULT_CONFIG, as
 @commands.command("rotate")
 def rotate(
     endpoint_id: IdArgument,
-    grace_hours: Annotated[int, typer.Option(min=0, max=168, help="How long the old one signs too.")] = 24,
+    grace_hours: Annotated[
+        int, typer.Option(min=0, max=MOST_GRACE_HOURS, help="How long the old one signs too.")
+    ] = GRACE_HOURS,
     config_path: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:

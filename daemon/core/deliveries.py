@@ -23,6 +23,8 @@ SECRET_BYTES: Final = 32
 FEWEST_SECRET_BYTES: Final = 24
 MOST_SECRET_BYTES: Final = 64
 PING: Final = "ping"
+GRACE_HOURS: Final = 24  # for which an old secret signs beside a new one, unless told otherwise
+MOST_GRACE_HOURS: Final = 7 * 24
 
 # After the first attempt, the second, …; 23 h 43 min in all.
 DELAYS: Final = tuple(

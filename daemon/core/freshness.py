@@ -370,11 +370,6 @@ class Staleness:
     total: timedelta  # of all together
 
 
-def fleet_staleness(athletes: Iterable[Athlete], now: datetime, proof: Proof) -> Staleness:
-    """Sum up a fleet for the health report; nobody counts as fresh."""
-    return summed_up(blind_for(athlete, now, proof) for athlete in athletes)
-
-
 def summed_up(blind_for: Iterable[timedelta]) -> Staleness:
     """Sum up for how long the news of each athlete of a fleet may be unseen."""
     spans = sorted(blind_for)
@@ -391,9 +386,3 @@ def summed_up(blind_for: Iterable[timedelta]) -> Staleness:
         within=tuple(bisect_right(spans, edge) for edge in UNSEEN_EDGES),
         total=sum(spans, timedelta(0)),
     )
-
-
-def blind_for(athlete: Athlete, now: datetime, proof: Proof) -> timedelta:
-    """Return for how long an athlete's news may be unseen by now."""
-    doubted = doubt(athlete, now, proof)
-    return timedelta(0) if doubted is None else max(timedelta(0), now - doubted.since)

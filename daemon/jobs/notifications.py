@@ -24,8 +24,6 @@ from daemon.vault import webhook_secrets
 from daemon.vault.cipher import Cipher
 
 MOST_ENDPOINTS: Final = 50
-GRACE: Final = timedelta(hours=24)
-MOST_GRACE: Final = timedelta(days=7)
 LONGEST_DESCRIPTION: Final = 200
 BY_HAND: Final = "an operator disabled it"
 

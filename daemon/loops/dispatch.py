@@ -18,6 +18,7 @@ from daemon.core.deliveries import Message
 from daemon.core.errors import Retryable
 from daemon.core.news import told
 from daemon.jobs import deliver
+from daemon.loops.waking import woken_or_due
 from daemon.store import athletes, jobs, news_cursors, outbox, webhook_endpoints
 from daemon.store.database import Database
 from daemon.store.jobs import NewJob
@@ -27,8 +28,6 @@ from daemon.store.webhook_endpoints import Listener
 log = structlog.get_logger()
 
 READER: Final = "webhooks"
-POLL_SECONDS: Final = 1.0
-GATHER_SECONDS: Final = 0.05
 MOST_PER_LOOK: Final = 200
 
 
@@ -59,7 +58,7 @@ class Dispatch:
                     pass
             except Retryable as error:
                 log.warning("deliveries.not_queued", reason=str(error))
-            await self._pause()
+            await woken_or_due(self._woken)
 
     async def dispatch_once(self) -> int:
         """Turn a page of news into jobs; returns how many were read, 0 also while another daemon does it."""
@@ -93,14 +92,6 @@ class Dispatch:
             for listener in listeners
             if listener.wants(each.topic, each.written_at)
         ]
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._woken.wait()
-                await asyncio.sleep(GATHER_SECONDS)
-        except TimeoutError:
-            pass
 
 
 def message_of(news: News) -> Message:

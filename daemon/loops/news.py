@@ -18,6 +18,7 @@ import structlog
 
 from daemon.core.errors import Retryable
 from daemon.jobs.rooms import Rooms
+from daemon.loops.waking import woken_or_due
 from daemon.store import outbox
 from daemon.store.database import Database
 from daemon.store.jobs import Job
@@ -25,8 +26,6 @@ from daemon.store.outbox import News, Position
 
 log = structlog.get_logger()
 
-POLL_SECONDS: Final = 1.0
-GATHER_SECONDS: Final = 0.05  # many jobs end at once: one look for all of their news
 MOST_PER_LOOK: Final = 500
 MOST_WAITING: Final = 100  # per listener
 MOST_LISTENERS: Final = 2_000
@@ -142,7 +141,7 @@ class Feed:
     ) -> list[News] | None:
         """Return what a listener has missed between two positions; None where that is more than `most`."""
         async with self._database.connection() as connection:
-            news = await outbox.read_for(connection, athlete_id, after, most + 1)
+            news = await outbox.read_after(connection, after, most + 1, athlete_id)
         between = [each for each in news if not each.position.is_after(until)]
         return between if len(between) <= most else None
 
@@ -155,7 +154,7 @@ class Feed:
                 await self._woken.wait()
                 continue
             if not await self._look():
-                await self._pause()
+                await woken_or_due(self._woken)
 
     async def _since(self) -> Position:
         if self._position is None:
@@ -182,14 +181,6 @@ class Feed:
                 if listener.athlete_id is None or listener.athlete_id == each.athlete_id:
                     listener.offer(each)
         return len(news) == MOST_PER_LOOK
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._woken.wait()
-                await asyncio.sleep(GATHER_SECONDS)
-        except TimeoutError:
-            pass
 
 
 def announced(kinds: Mapping[str, Run], tell: Callable[[], None]) -> dict[str, Run]:

@@ -46,23 +46,17 @@ async def end(connection: Connection) -> Position:
     return Position(await _queries.horizon(connection), 0)
 
 
-async def read_after(connection: Connection, position: Position, most: int) -> list[News]:
-    """Read news after a position, oldest first, never skipping a slow commit."""
+async def read_after(
+    connection: Connection, position: Position, most: int, athlete_id: int | None = None
+) -> list[News]:
+    """Read news after a position, oldest first, never skipping a slow commit; of one athlete, None: of all."""
     rows = await fetched(
-        _queries.read_after(connection, transaction_id=position.transaction_id, news_id=position.news_id, most=most)
-    )
-    return [_news(row) for row in rows]
-
-
-async def read_for(connection: Connection, athlete_id: int | None, position: Position, most: int) -> list[News]:
-    """Read news about one athlete, None: about everybody, after a position; otherwise as read_after."""
-    rows = await fetched(
-        _queries.read_for(
+        _queries.read_after(
             connection,
-            athlete_id=athlete_id,
             transaction_id=position.transaction_id,
             news_id=position.news_id,
             most=most,
+            athlete_id=athlete_id,
         )
     )
     return [_news(row) for row in rows]

@@ -36,14 +36,14 @@ async def read_bounded(request: web.Request, most_bytes: int) -> bytes:
 async def content_of(request: web.Request) -> Any:
     """Return the decoded body, whatever JSON it is. Raises Refused."""
     try:
-        return orjson.loads(await _read(request))
+        return orjson.loads(await whole_body(request))
     except orjson.JSONDecodeError as error:
         raise Refused(BAD_BODY, f"not JSON: {error.msg}, at line {error.lineno} column {error.colno}") from error
 
 
 async def body_of(request: web.Request, kind: Any, example: str) -> Any:
     """Return the body as `kind`; raises Refused with the place that is wrong, and `example` of what is right."""
-    body = await _read(request)
+    body = await whole_body(request)
     try:
         return adapter(kind).validate_json(body, strict=True)
     except ValidationError as error:
@@ -53,11 +53,14 @@ async def body_of(request: web.Request, kind: Any, example: str) -> Any:
         raise Refused(BAD_BODY, f"{wrong}; send such as {example}") from error
 
 
-async def _read(request: web.Request) -> bytes:
+async def whole_body(
+    request: web.Request, most_bytes: int = LARGEST_BODY, within_seconds: float = READ_WITHIN_SECONDS
+) -> bytes:
+    """Return the body as it came; raises Refused with the limit that it exceeds."""
     try:
-        async with asyncio.timeout(READ_WITHIN_SECONDS):
-            return await read_bounded(request, LARGEST_BODY)
+        async with asyncio.timeout(within_seconds):
+            return await read_bounded(request, most_bytes)
     except TooLarge as error:
-        raise Refused(BODY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes at once") from error
+        raise Refused(BODY_TOO_LARGE, f"send at most {most_bytes} bytes at once") from error
     except TimeoutError as error:
-        raise Refused(BODY_TOO_SLOW, f"send it within {READ_WITHIN_SECONDS:.0f} s") from error
+        raise Refused(BODY_TOO_SLOW, f"send it within {within_seconds:.0f} s") from error

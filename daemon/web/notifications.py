@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -22,8 +21,9 @@ from daemon.store import webhook_endpoints
 from daemon.store.database import Connection, Database
 from daemon.store.webhook_endpoints import Endpoint as Stored
 from daemon.vault.cipher import Cipher
+from daemon.web import bodies
 from daemon.web.answers import whole_number
-from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.bodies import whole_body
 from daemon.web.endpoints import Endpoint, Model, Who, modelled, query_of
 from daemon.web.models.notifications import (
     ChangedNotification,
@@ -37,8 +37,6 @@ from daemon.web.models.notifications import (
 from daemon.web.problems import (
     BAD_BODY,
     BAD_QUERY,
-    BODY_TOO_LARGE,
-    BODY_TOO_SLOW,
     NOT_FOUND,
     UNACCEPTABLE,
     Refused,
@@ -52,7 +50,7 @@ ONE: Final = "/notifications/{endpoint_id}"
 TAG: Final = "notifications"
 LARGEST_BODY: Final = 16 * 1024
 READ_WITHIN_SECONDS: Final = 5.0
-BODIES: Final = (BAD_BODY, BODY_TOO_LARGE, BODY_TOO_SLOW, UNACCEPTABLE)
+BODIES: Final = (*bodies.PROBLEMS, UNACCEPTABLE)
 
 
 class NotificationPages:
@@ -231,14 +229,9 @@ def _id_of(request: web.Request) -> int:
 
 async def _body_of(request: web.Request, model: type[M]) -> M:
     """Return the body as its model; raises Refused with the field that is wrong and what it may be."""
+    raw = await whole_body(request, LARGEST_BODY, READ_WITHIN_SECONDS)
     try:
-        async with asyncio.timeout(READ_WITHIN_SECONDS):
-            raw = await read_bounded(request, LARGEST_BODY)
         return model.model_validate_json(raw)
-    except TooLarge as error:
-        raise Refused(BODY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes") from error
-    except TimeoutError as error:
-        raise Refused(BODY_TOO_SLOW, f"send it within {READ_WITHIN_SECONDS:.0f} s") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":

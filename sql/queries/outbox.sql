@@ -5,15 +5,9 @@ INSERT INTO outbox (topic, athlete_id, body) VALUES (:topic, :athlete_id, :body)
 -- Everything before this transaction is either committed or will never be.
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text;
 
--- name: read_after(transaction_id, news_id, most)
+-- name: read_after(transaction_id, news_id, most, athlete_id)
 -- Follows (transaction, id) and stops at the oldest transaction still running: a slow commit is never skipped.
-SELECT transaction::text AS transaction_id, news_id, topic, athlete_id, body, written_at FROM outbox
-WHERE (transaction, news_id) > (:transaction_id::text::xid8, :news_id::bigint)
-    AND transaction < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY transaction, news_id LIMIT :most::integer;
-
--- name: read_for(athlete_id, transaction_id, news_id, most)
--- The same of one athlete, or of everybody (null); for who has missed a few minutes.
+-- Without an athlete: everybody's.
 SELECT transaction::text AS transaction_id, news_id, topic, athlete_id, body, written_at FROM outbox
 WHERE (transaction, news_id) > (:transaction_id::text::xid8, :news_id::bigint)
     AND transaction < pg_snapshot_xmin(pg_current_snapshot())

@@ -7,10 +7,8 @@ likes: the daemon is this test's own, and all that it calls is the sandbox on th
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import schemathesis
@@ -21,9 +19,9 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
 from tests.flow.conftest import MakeHouse
-from tests.support.daemon import WEBHOOK_SECRET, Daemon
+from tests.support.daemon import WEBHOOK_SECRET
+from tests.support.signed_in import sign_in
 
-SESSION_KEY: Final = "k" * 43
 NOWHERE: Final = "https://127.0.0.1:1/"
 EACH: Final = 2  # requests that fit, and requests that do not, to each address
 # After these there is nobody left to ask about.
@@ -104,24 +102,13 @@ def is_endless(operation: Any) -> bool:
     return "text/event-stream" in operation.definition.raw["responses"].get("200", {}).get("content", {})
 
 
-async def athletes_session(daemon: Daemon, athlete_id: int) -> dict[str, str]:
-    """Sign an athlete in, and return the headers of his browser."""
-    async with daemon.look_inside() as connection:
-        now = datetime.now(UTC)
-        await connection.execute(
-            "INSERT INTO web_sessions (session_hash, athlete_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-            sha256(SESSION_KEY.encode()).digest(), athlete_id, now, now + timedelta(hours=1),
-        )  # fmt: skip
-    proof = hmac.new(SESSION_KEY.encode(), b"form", sha256).hexdigest()
-    return {"Cookie": f"domestique-athlete={SESSION_KEY}", "X-CSRF-Token": proof}
-
-
 async def test_whatever_is_sent_each_answer_is_one_that_the_description_promises(make_house: MakeHouse) -> None:
     daemon = await make_house(athletes=2)
     athlete_id, _ = await daemon.import_athletes()
     ride = await daemon.sandbox.make_activity(athlete_id=athlete_id, seed=1, duration=600, event=False)
     headers = {"Authorization": f"Bearer {await daemon.new_token('operate')}"}
-    headers |= await athletes_session(daemon, athlete_id)
+    async with daemon.look_inside() as connection:
+        headers |= (await sign_in(connection, athlete_id, datetime.now(UTC))).changing
     known = {"athlete_id": athlete_id, "activity_id": ride, "secret": WEBHOOK_SECRET}
     stranger, insider = Caller(daemon.url, {}, {}), Caller(daemon.url, headers, known)
     status, document = await daemon.get("/openapi.json")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from daemon.core.deliveries import GRACE_HOURS, MOST_GRACE_HOURS
 from daemon.core.news import Topic
 from daemon.web.endpoints import Model, Query
 
@@ -75,4 +76,4 @@ class Pinged(Model):
 class Grace(Query):
     """How long the secret before stays in force beside the new one."""
 
-    grace_hours: int = Field(24, ge=0, le=168)
+    grace_hours: int = Field(GRACE_HOURS, ge=0, le=MOST_GRACE_HOURS)

@@ -14,6 +14,8 @@ from daemon.core.health import Verdict
 from daemon.core.remedies import Stage
 from daemon.core.subscription import State
 from daemon.web.endpoints import Model, Query
+from daemon.web.models.health import Check
+from daemon.web.models.quota import LaneNow
 
 MOST_ON_A_PAGE = 200
 
@@ -22,23 +24,12 @@ AthleteState = Literal["active", "needs_authorization"]
 KindName = Annotated[str, Field(pattern=r"^[a-z_]{1,64}$")]
 
 
-class HealthCheck(Model):
-    """A check, since when it stands so, and what to do about it."""
-
-    name: str
-    status: Verdict
-    since: datetime
-    value: str
-    threshold: str
-    advice: str
-
-
 class Health(Model):
     """All checks in a sentence, those that do not pass (the worst first), and the names of those that do."""
 
     status: Verdict
     says: str
-    troubled: list[HealthCheck]
+    troubled: list[Check]
     fine: list[str]
 
 
@@ -56,26 +47,12 @@ class Meter(Model):
     resets_at: datetime
 
 
-class LaneStanding(Model):
-    """One lane: permits given, whether it is open, and the work that waits in it; `done_at` is an estimate."""
-
-    lane: LaneName
-    used_this_quarter: int
-    used_today: int
-    open: bool
-    shut_until: datetime | None
-    reason: str | None
-    jobs_waiting: int
-    calls_waiting: int
-    done_at: datetime | None
-
-
 class QuotaStanding(Model):
     """Every meter, every lane, and what is to come."""
 
     limits_learned: bool
     meters: list[Meter]
-    lanes: list[LaneStanding]
+    lanes: list[LaneNow]
     outlook: str
 
 

@@ -18,14 +18,13 @@ from daemon.limiter.report import LaneState, QuotaReport
 from daemon.loops.pulse import Pulse
 from daemon.store import runs, timers
 from daemon.store.database import Connection
+from daemon.web.models.health import Check
 from daemon.web.models.operator import (
     BackfillStanding,
     Band,
     FleetStanding,
     Health,
-    HealthCheck,
     KindStanding,
-    LaneStanding,
     Meter,
     QuotaStanding,
     RunFigures,
@@ -33,6 +32,7 @@ from daemon.web.models.operator import (
     Subscription,
     TimerStanding,
 )
+from daemon.web.models.quota import LaneNow
 
 NOT_MEASURED: Final = "Nothing is measured now: wait a few seconds; if this stays, restart the service."
 SUBSCRIPTION_CHECK: Final = "subscription"
@@ -51,17 +51,7 @@ def of_health(pulse: Pulse) -> Health:
     return Health(
         status=health.verdict,
         says=headline(health.checks),
-        troubled=[
-            HealthCheck(
-                name=check.name,
-                status=check.verdict,
-                since=check.since,
-                value=check.value,
-                threshold=check.threshold,
-                advice=check.advice,
-            )
-            for check in troubled
-        ],
+        troubled=[Check.of(check) for check in troubled],
         fine=[check.name for check in health.checks if check.verdict is Verdict.OK],
     )
 
@@ -91,18 +81,10 @@ def of_quota(report: QuotaReport) -> QuotaStanding:
     )
 
 
-def _of_lane(state: LaneState) -> LaneStanding:
-    return LaneStanding(
-        lane=state.lane.value,
-        used_this_quarter=state.used_this_quarter,
-        used_today=state.used_today,
-        open=state.shut is None,
-        shut_until=state.shut.until.replace(microsecond=0) if state.shut is not None else None,
-        reason=state.shut.reason if state.shut is not None else None,
-        jobs_waiting=state.jobs_waiting,
-        calls_waiting=state.calls_waiting,
-        done_at=_to_the_minute(state.done_at),
-    )
+def _of_lane(state: LaneState) -> LaneNow:
+    lane = LaneNow.of(state)
+    shut_until = lane.shut_until.replace(microsecond=0) if lane.shut_until is not None else None
+    return lane.model_copy(update={"shut_until": shut_until, "done_at": _to_the_minute(lane.done_at)})
 
 
 def of_kind(kind: str, states: Mapping[str, Mapping[str, Any]], now: datetime) -> KindStanding:

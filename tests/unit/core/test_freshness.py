@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from daemon.core.fleet import span, unseen
 from daemon.core.freshness import (
     ACTIVE_WITHIN,
     AUDITED,
@@ -28,8 +29,8 @@ from daemon.core.freshness import (
     Sync,
     affordable,
     doubt,
-    fleet_staleness,
     should_sync,
+    summed_up,
 )
 from daemon.core.habits import learned
 
@@ -408,10 +409,10 @@ def test_with_an_occasion_every_half_hour_nobody_goes_six_hours_without_a_look_o
 def test_a_fleet_is_as_stale_as_those_without_proof() -> None:
     proof = replace(PROVEN, up_since=NOW - 5 * HOUR)
     fleet = [seen(hours * HOUR) for hours in range(20)]
-    told = fleet_staleness(fleet, NOW, proof)
+    told = summed_up(span(unseen(athlete, NOW, proof), NOW) for athlete in fleet)
     assert (told.athletes, told.proven, told.blind) == (20, 6, 13)
     assert (told.median, told.p95, told.longest) == (9 * HOUR, 19 * HOUR, 19 * HOUR)
-    assert fleet_staleness([], NOW, proof).athletes == 0
+    assert summed_up([]).athletes == 0
 
 
 def test_what_keeps_everybody_below_six_hours_is_kept_from_less_urgent_looks() -> None:
