@@ -70,10 +70,13 @@ async def finish_refresh(
     version: int,
     *,
     refresh_token: bytes,
-    access_token: bytes,
-    expires_at: datetime,
+    access_token: bytes | None,
+    expires_at: datetime | None,
 ) -> int | None:
-    """Store refreshed tokens over the version they came from; returns the new version, None if it was replaced."""
+    """Store refreshed tokens over the version they came from; returns the new version, None if it was replaced.
+
+    An access token that could not be read is None, as is its end then: the next call refreshes.
+    """
     row = await _queries.finish_refresh(
         connection,
         athlete_id=athlete_id,

@@ -1,4 +1,4 @@
-"""Access tokens on demand: refreshed by one process at a time, stored before use, retried once after a 401.
+"""Access tokens on demand: refreshed by one process at a time, stored before use, renewed after a 401.
 
 A refresh may rotate the refresh token, and the old one is dead at once. So the lock that makes us the only
 refresher is held on a connection of its own, the start of a refresh is remembered before the token leaves the
@@ -24,7 +24,7 @@ from daemon.core.news import Topic
 from daemon.core.settle import describe
 from daemon.store import athletes, credentials, outbox
 from daemon.store.database import Connection, Database
-from daemon.strava.wire import TokenAnswer
+from daemon.strava.wire import TokenAnswer, TokenUnusable
 from daemon.vault.cipher import Cipher
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 MARGIN: Final = timedelta(minutes=5)  # a token must outlive the longest call
 STORE_FOR_SECONDS: Final = 60.0
+SPREAD_SECONDS: Final = 2.0  # until all of Strava knows a new token: a new code takes as long
 SETTLE_DELAYS_SECONDS: Final = (0.5, 1.5, 3.0)  # until a refresh elsewhere must have been stored
 
 
@@ -42,7 +43,7 @@ class Issuer(Protocol):
         """Trade the code that a consent gave."""
 
     async def refresh(self, refresh_token: SecretStr) -> TokenAnswer:
-        """Trade a refresh token; raises Revoked where it is dead."""
+        """Trade a refresh token; raises Revoked where it is dead, TokenUnusable where what came is damaged."""
 
     async def revoke(self, token: SecretStr) -> None:
         """End an authorization; one that has ended is no error."""
@@ -66,21 +67,21 @@ class Vault:
         self._clock = clock
 
     async def call(self, athlete_id: int, send: Callable[[SecretStr], Awaitable[T]]) -> T:
-        """Call `send` with a token; after a 401 refresh and call once more, then Revoked."""
+        """Call `send` with a token; after a 401 with a new one, and where that is refused as well: Revoked."""
         token = await self._token(athlete_id)
         try:
             return await send(token.secret)
         except AccessTokenRejected:
             token = await self._refreshed(athlete_id, token.version)
         try:
-            return await send(token.secret)
+            return await _send_new(token, send)
         except AccessTokenRejected as error:
             reason = "Strava refused a token that it had just issued"
             await self._rest(athlete_id, reason, token.version)
             raise Revoked(reason) from error
 
     async def prove(self, athlete_id: int, send: Callable[[SecretStr], Awaitable[T]]) -> bool:
-        """Find out whether the athlete still allows us: refresh, then `send` once with the fresh token.
+        """Find out whether the athlete still allows us: refresh, then `send` with the new token.
 
         Where Strava refuses either, the athlete rests as *deauthorized*, and False is returned.
         """
@@ -92,7 +93,7 @@ class Vault:
         try:
             token = await self._refreshed(athlete_id, version)
             version = token.version
-            await send(token.secret)
+            await _send_new(token, send)
         except (Revoked, AccessTokenRejected):
             await self._rest(athlete_id, "the athlete took the authorization back", version, deauthorized=True)
             return False
@@ -151,14 +152,27 @@ class Vault:
             answer = await self._issuer.refresh(refresh_token)
         except Revoked:
             return await self._refused(athlete_id, sealed)
-        version = await self._store(athlete_id, sealed.version, answer)
+        except TokenUnusable as error:
+            if error.refresh_token is not None:
+                await self._store(athlete_id, sealed.version, error.refresh_token)
+            raise
+        version = await self._store(
+            athlete_id, sealed.version, answer.refresh_token, answer.access_token, answer.expires_at
+        )
         log.info("token.refreshed", athlete_id=athlete_id, expires_at=answer.expires_at)
         return AccessToken(answer.access_token, version)
 
-    async def _store(self, athlete_id: int, version: int, answer: TokenAnswer) -> int:
+    async def _store(
+        self,
+        athlete_id: int,
+        version: int,
+        refresh_token: SecretStr,
+        access_token: SecretStr | None = None,
+        expires_at: datetime | None = None,
+    ) -> int:
         """Store what came back, whatever it takes: the old refresh token is dead already."""
-        refresh_token = self._cipher.seal(athlete_id, "refresh_token", answer.refresh_token)
-        access_token = self._cipher.seal(athlete_id, "access_token", answer.access_token)
+        sealed_refresh = self._cipher.seal(athlete_id, "refresh_token", refresh_token)
+        sealed_access = self._cipher.seal(athlete_id, "access_token", access_token) if access_token else None
         new_version: int | None = None
         give_up_at = self._clock.elapsed_seconds() + STORE_FOR_SECONDS
         while True:
@@ -169,9 +183,9 @@ class Vault:
                         connection,
                         athlete_id,
                         version,
-                        refresh_token=refresh_token,
-                        access_token=access_token,
-                        expires_at=answer.expires_at,
+                        refresh_token=sealed_refresh,
+                        access_token=sealed_access,
+                        expires_at=expires_at,
                     )
                     # What Strava renews, it authorizes.
                     if new_version is not None and await athletes.wake(connection, athlete_id):
@@ -232,6 +246,14 @@ async def _put_to_rest(
         elif before["state"] == "active":
             await outbox.write(connection, Topic.ATHLETE_NEEDS_AUTHORIZATION, athlete_id, {"reason": reason})
     return rested
+
+
+async def _send_new(token: AccessToken, send: Callable[[SecretStr], Awaitable[T]]) -> T:
+    """Call `send` with a token that was just issued, once more where some of Strava does not know it yet."""
+    with suppress(AccessTokenRejected):
+        return await send(token.secret)
+    await asyncio.sleep(SPREAD_SECONDS)
+    return await send(token.secret)
 
 
 def _reconnected(athlete_id: int) -> Retryable:

@@ -79,7 +79,10 @@ class Caller:
 
 
 @pytest.fixture
-def caller(session: aiohttp.ClientSession, strava: TokenServer, database: Database) -> Caller:
+def caller(
+    session: aiohttp.ClientSession, strava: TokenServer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Caller:
+    monkeypatch.setattr(tokens, "SPREAD_SECONDS", 0.01)
     return Caller(session, strava, database)
 
 
@@ -310,6 +313,34 @@ async def test_a_refresh_that_never_got_an_answer_leaves_the_mark_and_is_tried_a
     assert (await kept(connection))[0] == strava.refresh_token
 
 
+@pytest.mark.parametrize("field", ["access_token", "expires_at"])
+async def test_of_a_damaged_answer_the_new_refresh_token_is_kept_and_used(
+    field: str, caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    strava.answer_without = field
+    with pytest.raises(Retryable, match=f"token.{field} is missing"):
+        await caller.call()
+    assert await kept(connection) == ("refresh-1", None)
+
+    strava.answer_without = ""
+    await caller.call()
+    assert (strava.rotations, strava.refusals) == (2, 0)
+    assert (await kept(connection))[0] == strava.refresh_token
+    await assert_at_work(connection)
+
+
+async def test_an_answer_without_a_refresh_token_is_asked_for_again_before_anybody_rests(
+    caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    strava.answer_without = "refresh_token"
+    with pytest.raises(Retryable, match="token.refresh_token is missing"):
+        await caller.call()
+    await assert_at_work(connection)
+
+    with pytest.raises(Revoked, match="a refresh had been cut off at"):
+        await caller.call()
+
+
 # 401
 
 
@@ -332,8 +363,21 @@ async def test_a_401_on_a_fresh_token_rests_the_athlete_and_his_jobs(
     with pytest.raises(Revoked, match="had just issued"):
         await caller.call()
 
-    assert (strava.rotations, strava.calls) == (2, 2)
+    assert (strava.rotations, strava.calls) == (2, 3)
     await assert_at_rest(connection, deauthorized=False)
+
+
+async def test_a_new_token_that_not_all_of_strava_knows_yet_rests_nobody(
+    caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    strava.spreads_slowly = True
+    await connect(connection, "refresh-0", "access-of-yesterday", lasts_seconds=600)
+
+    await caller.call()
+    assert (strava.rotations, strava.calls) == (1, 3)
+    assert await caller.prove()
+    assert (strava.rotations, strava.calls) == (2, 5)
+    await assert_at_work(connection)
 
 
 async def test_a_dead_refresh_token_rests_the_athlete_and_his_jobs_and_never_leads_to_erasure(

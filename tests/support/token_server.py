@@ -29,6 +29,9 @@ class TokenServer:
         self.refusals = 0
         self.calls = 0
         self.deny_access_tokens = False  # issued, and yet refused
+        self.spreads_slowly = False  # a new token is refused at its first use
+        self.answer_without = ""  # a field of the token answer
+        self._known = {self.access_token}
         self.life_seconds = 21_600
         self.after_rotation: Hook = _nothing
         self.after_refusal: Hook = _nothing
@@ -55,13 +58,16 @@ class TokenServer:
             "expires_at": int((self._clock.now() + timedelta(seconds=self.life_seconds)).timestamp()),
             "expires_in": self.life_seconds,
         }
+        answer.pop(self.answer_without, None)
         await self.after_rotation()
         return web.json_response(answer)
 
     async def athlete(self, request: web.Request) -> web.Response:
         self.calls += 1
         await self.at_call()
-        if self.deny_access_tokens or request.headers["Authorization"] != f"Bearer {self.access_token}":
+        is_known = not self.spreads_slowly or self.access_token in self._known
+        self._known.add(self.access_token)
+        if not is_known or self.deny_access_tokens or request.headers["Authorization"] != f"Bearer {self.access_token}":
             return _refused(401, "Athlete", "access_token")
         return web.json_response({"id": self.athlete_id})
 

@@ -3,7 +3,7 @@
 It refuses I/O, clocks and retries; `client` does the talking. Every rule of Strava's stands here once.
 """
 
-from daemon.strava.wire.accounts import Athlete, Subscription, TokenAnswer, Zone, Zones
+from daemon.strava.wire.accounts import Athlete, Subscription, TokenAnswer, TokenUnusable, Zone, Zones
 from daemon.strava.wire.activity_fields import Activity
 from daemon.strava.wire.answers import decipher
 from daemon.strava.wire.faults import (
@@ -57,6 +57,7 @@ __all__ = [
     "Subscription",
     "SubscriptionExists",
     "TokenAnswer",
+    "TokenUnusable",
     "Zone",
     "Zones",
     "activities",

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
+from daemon.core.errors import Permanent, Retryable
 from daemon.strava.wire.fields import Fields, load_list, load_object, refusal
 
 
@@ -28,6 +29,14 @@ class TokenAnswer:
     expires_at: datetime
     athlete: Athlete | None
     scope: frozenset[str] | None
+
+
+class TokenUnusable(Retryable):
+    """A refresh was answered with something else than tokens; `refresh_token` is the new one, where it is readable."""
+
+    def __init__(self, reason: str, refresh_token: SecretStr | None) -> None:
+        super().__init__(reason)
+        self.refresh_token = refresh_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,21 @@ def read_token(body: bytes) -> TokenAnswer:
         # Strava separates by commas, the OAuth standard by spaces.
         scope=None if scope is None else frozenset(re.findall(r"[^\s,]+", scope)),
     )
+
+
+def read_renewal(body: bytes) -> TokenAnswer:
+    """Read the answer to a refresh, of which not even a damaged one may cost the token in it; raises TokenUnusable."""
+    try:
+        return read_token(body)
+    except Permanent as error:
+        raise TokenUnusable(str(error), _rescued(body)) from error
+
+
+def _rescued(body: bytes) -> SecretStr | None:
+    try:
+        return _token(load_object(body, "token"), "refresh_token")
+    except Permanent:
+        return None
 
 
 def _token(fields: Fields, name: str) -> SecretStr:

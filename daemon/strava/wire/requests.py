@@ -22,6 +22,7 @@ from daemon.strava.wire.accounts import (
     Zones,
     read_athlete,
     read_nothing,
+    read_renewal,
     read_subscription,
     read_subscriptions,
     read_token,
@@ -152,16 +153,18 @@ def authorize_url(
 
 def exchange_code(credentials: AppCredentials, code: SecretStr) -> Request[TokenAnswer]:
     """Trade the code that a browser brought back for tokens."""
-    return _token_request(credentials, {"grant_type": "authorization_code", "code": code})
+    return _token_request(credentials, {"grant_type": "authorization_code", "code": code}, read_token)
 
 
 def refresh_token(credentials: AppCredentials, token: SecretStr) -> Request[TokenAnswer]:
     """Trade a refresh token for new tokens; the old one may be dead as soon as this is sent."""
-    return _token_request(credentials, {"grant_type": "refresh_token", "refresh_token": token})
+    return _token_request(credentials, {"grant_type": "refresh_token", "refresh_token": token}, read_renewal)
 
 
-def _token_request(credentials: AppCredentials, grant: Words) -> Request[TokenAnswer]:
-    return Request("token", "POST", "token", read_token, data={**_app(credentials), **grant})
+def _token_request(
+    credentials: AppCredentials, grant: Words, read: Callable[[bytes], TokenAnswer]
+) -> Request[TokenAnswer]:
+    return Request("token", "POST", "token", read, data={**_app(credentials), **grant})
 
 
 def revoke(credentials: AppCredentials, token: SecretStr) -> Request[None]:
