@@ -132,7 +132,7 @@ async def _secrets(settings: Settings, connection: Connection) -> Line:
 
 async def _at_strava(settings: Settings, opened: Opened, session: aiohttp.ClientSession) -> list[Line]:
     """Ask Strava once, outside the quota: for the subscription, which proves the app's secret as well."""
-    finding = await Keeper(opened.database, session, settings.strava, SystemClock()).look()
+    finding = await Keeper(opened.database, session, settings.strava, SystemClock()).examine()
     complaint = finding.detail if finding.state is State.UNKNOWN else None
     if complaint is not None:
         finding = Finding(State.UNKNOWN, None, "Strava could not be asked")

@@ -70,13 +70,17 @@ class Keeper:
 
     async def look(self) -> Finding:
         """Ask Strava what there is, and remember it."""
+        return await self._found(await self.examine())
+
+    async def examine(self) -> Finding:
+        """Ask Strava what there is, and change nothing: for who looks with settings that are not the daemon's."""
         try:
             seen = await self._strava.view()
         except DomestiqueError as error:
-            return await self._found(Finding(State.UNKNOWN, None, f"Strava could not be asked: {error}"))
+            return Finding(State.UNKNOWN, None, f"Strava could not be asked: {error}")
         async with self._database.connection() as connection:
             known_id = await apps.subscription_id(connection, self._settings.client_id)
-        return await self._found(judge([(one.subscription_id, _bare(one)) for one in seen], self._wanted, known_id))
+        return judge([(one.subscription_id, _bare(one)) for one in seen], self._wanted, known_id)
 
     async def ensure(self, *, replace: bool = False) -> Finding:
         """Look, and make a subscription where there is none; `replace` also one that leads elsewhere."""

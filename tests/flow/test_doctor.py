@@ -37,33 +37,36 @@ async def test_the_doctor_finds_what_was_broken_and_nothing_else(make_house: Mak
     # Before the first start: nobody answers, and all else is looked at.
     status, lines = await examined(daemon)
     assert status == 1
-    assert only_wrong(lines) == {"daemon", "callback"}, lines
+    assert only_wrong(lines) == {"daemon", "callback"}, lines["daemon"]
     assert "nobody answers" in lines["daemon"]["found"]
     assert "start" in lines["daemon"]["advice"]
 
     await daemon.start()
     status, lines = await examined(daemon)
-    assert only_wrong(lines) == set(), lines
+    assert only_wrong(lines) == set(), lines["daemon"]
     assert status == 0
     assert "fits" not in lines["vault"]["found"]
 
     # 1. Another app's secret.
     status, lines = await examined(daemon, lambda text: text.replace("sandbox-secret", "not-the-secret"))
-    assert (status, only_wrong(lines)) == (1, {"strava_app", "subscription"}), lines
+    assert (status, only_wrong(lines)) == (1, {"strava_app", "subscription"}), lines["daemon"]
     assert "client_secret" in lines["strava_app"]["advice"]
 
     # 2. A key that nothing was sealed with.
     key = new_key().get_secret_value()
     status, lines = await examined(daemon, lambda text: with_value(text, "keys", f'["{key}"]'))
-    assert (status, only_wrong(lines)) == (1, {"vault"}), lines
+    assert (status, only_wrong(lines)) == (1, {"vault"}), lines["daemon"]
     assert "put the key back" in lines["vault"]["advice"]
 
     # 3. A callback that leads to something else.
     url = daemon.sandbox.url
     status, lines = await examined(daemon, lambda text: with_value(text, "callback_url", f'"{url}"'))
-    assert (status, only_wrong(lines)) == (1, {"callback", "subscription"}), lines
+    assert (status, only_wrong(lines)) == (1, {"callback", "subscription"}), lines["daemon"]
     assert "leads elsewhere" in lines["callback"]["advice"]
     assert "--replace" in lines["subscription"]["advice"]
+    # What was looked at with wrong settings is not remembered: the daemon is as well as before.
+    async with daemon.look_inside() as connection:
+        assert await connection.fetchval("SELECT subscription_state FROM apps") == "verified"
 
     # 4. An athlete who granted nothing of use.
     async with daemon.look_inside() as connection:
@@ -71,7 +74,7 @@ async def test_the_doctor_finds_what_was_broken_and_nothing_else(make_house: Mak
             "UPDATE athletes SET scope = '{read}' WHERE athlete_id = (SELECT min(athlete_id) FROM athletes)"
         )
     status, lines = await examined(daemon)
-    assert (status, only_wrong(lines)) == (1, {"athletes"}), lines
+    assert (status, only_wrong(lines)) == (1, {"athletes"}), lines["daemon"]
     assert "1 have not granted activity:read" in lines["athletes"]["found"]
 
     # 5. A server that forgets at a power cut.

@@ -318,7 +318,7 @@ async def test_of_a_damaged_answer_the_new_refresh_token_is_kept_and_used(
     field: str, caller: Caller, strava: TokenServer, connection: Connection
 ) -> None:
     strava.answer_without = field
-    with pytest.raises(Retryable, match=f"token.{field} is missing"):
+    with pytest.raises(Retryable, match=rf"token\.{field} is missing"):
         await caller.call()
     assert await kept(connection) == ("refresh-1", None)
 
@@ -333,7 +333,7 @@ async def test_an_answer_without_a_refresh_token_is_asked_for_again_before_anybo
     caller: Caller, strava: TokenServer, connection: Connection
 ) -> None:
     strava.answer_without = "refresh_token"
-    with pytest.raises(Retryable, match="token.refresh_token is missing"):
+    with pytest.raises(Retryable, match=r"token\.refresh_token is missing"):
         await caller.call()
     await assert_at_work(connection)
 

@@ -67,7 +67,8 @@ class TokenServer:
         await self.at_call()
         is_known = not self.spreads_slowly or self.access_token in self._known
         self._known.add(self.access_token)
-        if not is_known or self.deny_access_tokens or request.headers["Authorization"] != f"Bearer {self.access_token}":
+        is_ours = request.headers["Authorization"] == f"Bearer {self.access_token}"
+        if self.deny_access_tokens or not is_known or not is_ours:
             return _refused(401, "Athlete", "access_token")
         return web.json_response({"id": self.athlete_id})
 

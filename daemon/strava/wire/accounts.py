@@ -32,7 +32,7 @@ class TokenAnswer:
 
 
 class TokenUnusable(Retryable):
-    """A refresh was answered with something else than tokens; `refresh_token` is the new one, where it is readable."""
+    """The answer to a refresh is damaged; `refresh_token` is the new one, where it could be read."""
 
     def __init__(self, reason: str, refresh_token: SecretStr | None) -> None:
         super().__init__(reason)
@@ -104,7 +104,7 @@ def read_token(body: bytes) -> TokenAnswer:
 
 
 def read_renewal(body: bytes) -> TokenAnswer:
-    """Read the answer to a refresh, of which not even a damaged one may cost the token in it; raises TokenUnusable."""
+    """Read the answer to a refresh; raises TokenUnusable, which carries the token that a damaged one brings."""
     try:
         return read_token(body)
     except Permanent as error:
