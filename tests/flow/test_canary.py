@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
-import signal
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +30,7 @@ from tests.support.daemon import (
     Daemon,
     eventually,
 )
-from tests.support.embedded import postgres_processes
+from tests.support.embedded import kill_server
 
 ATHLETES: Final = 6
 STATES: Final = ("expired", "revoked")
@@ -307,8 +305,7 @@ async def bugs_and_restarts(house: House) -> None:
     async with daemon.look_inside() as connection:
         await connection.execute("ALTER TABLE elsewhere RENAME TO activity_loads")
         await connection.execute("ALTER TABLE elsewhere_too RENAME TO fitness")
-    for process_id in postgres_processes(daemon.directory):
-        os.kill(process_id, signal.SIGKILL)
+    assert kill_server(daemon.directory)
     await house.ask("GET", "/quota", house.reader)
 
     async def is_back() -> bool:

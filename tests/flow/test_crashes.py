@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from pathlib import Path
 
 import asyncpg
 
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import Daemon, eventually
+from tests.support.embedded import kill_server
 
 EVENTS = 25
 
@@ -56,8 +55,7 @@ async def test_a_killed_postgresql_comes_back_and_nothing_is_lost(make_house: Ma
     first = await daemon.sandbox.make_activity(athlete_id=athletes[0], seed=1, duration=600)
     await eventually(lambda: all_loads_stand(daemon, 1))
 
-    for process_id in server_processes(daemon.directory):
-        os.kill(process_id, signal.SIGKILL)
+    assert kill_server(daemon.directory)
     second = await daemon.sandbox.make_activity(athlete_id=athletes[1], seed=2, duration=600)
 
     await eventually(lambda: all_loads_stand(daemon, 2), 120)
@@ -70,13 +68,6 @@ async def test_a_killed_postgresql_comes_back_and_nothing_is_lost(make_house: Ma
         return (await daemon.get("/readyz"))[0] == 200
 
     await eventually(is_healthy)
-
-
-def server_processes(directory: Path) -> list[int]:
-    """Return the postmaster of this directory's server and its children."""
-    postmaster = int(next(directory.rglob("postmaster.pid")).read_text().splitlines()[0])
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    return [postmaster, *map(int, children)]
 
 
 async def test_a_daemon_that_is_told_to_stop_drains_and_leaves_within_five_seconds(make_house: MakeHouse) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import signal
 import socket
 import sys
@@ -14,8 +13,8 @@ from pathlib import Path
 import aiohttp
 
 from tests.flow.conftest import MakeHouse
-from tests.flow.test_crashes import server_processes
 from tests.support.daemon import SUBSCRIPTION_ID, eventually, free_port
+from tests.support.embedded import kill_server
 from tests.support.forked import ROOT
 from tests.support.manager import Manager, managing
 
@@ -165,8 +164,7 @@ async def test_a_database_that_is_restarted_starves_no_watchdog(make_house: Make
     async with managing(daemon, tmp_path) as manager:
         await manager.start({"WATCHDOG_USEC": "3000000"})
         await manager.hears(lambda: manager.count("WATCHDOG=1") >= 1)
-        for process_id in server_processes(daemon.directory):
-            os.kill(process_id, signal.SIGKILL)
+        assert kill_server(daemon.directory)
 
         fed = manager.count("WATCHDOG=1")
         await manager.hears(lambda: manager.count("WATCHDOG=1") >= fed + 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -20,6 +19,7 @@ from tests.support.embedded import (
     changed,
     connected,
     holder,
+    kill_server,
     postgres_processes,
     postmaster,
     rides,
@@ -94,24 +94,16 @@ async def test_when_every_process_of_postgresql_is_killed_it_recovers(directory:
         async with connected(server) as connection:
             name = await add_ride(connection)
             old = postmaster(directory)
-            for pid in [old, *postgres_processes(directory)]:
-                os.kill(pid, signal.SIGKILL)
+            assert kill_server(directory)
 
         assert name in await until_restarted(directory, server, old)
         assert not watching.done()
 
 
 async def test_a_server_that_is_killed_again_while_it_starts_is_still_replaced(directory: Path) -> None:
-    def kill_any() -> bool:
-        found = postgres_processes(directory)
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return bool(found)
-
     async with EmbeddedServer(directory) as server, watched(server) as watching:
         for _ in range(3):
-            await until(kill_any)
+            await until(lambda: kill_server(directory))
 
         old = named_in(directory / "postgresql" / "data" / "postmaster.pid")
         assert "first" in await until_restarted(directory, server, old)

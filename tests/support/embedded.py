@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -42,6 +44,15 @@ async def add_ride(connection: asyncpg.Connection) -> str:
 
 def postgres_processes(directory: Path) -> list[int]:
     return living_in(directory / "postgresql" / "data", "postgres")
+
+
+def kill_server(directory: Path) -> bool:
+    """Kill every process of the server, some of which end by themselves meanwhile; returns whether there was any."""
+    found = postgres_processes(directory)
+    for process_id in found:
+        with suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGKILL)
+    return bool(found)
 
 
 def postmaster(directory: Path) -> int:
