@@ -23,13 +23,11 @@ PLENTY_BYTES: Final = 8 * 2**30
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests write into memory where there is plenty of it.
 
-    Each test of a whole daemon makes and removes a database of 1,300 files. A disk's file system takes up to a third
-    of the suite's time to find places for them, since it does not give those away that have just become free.
+    Each test of a whole daemon makes and removes a database of 1,300 files. A file system on a disk seeks long for
+    their places, since it does not give away at once what has just become free: a third of such a test's CPU time.
     """
     if config.option.basetemp is None and _has_plenty(MEMORY):
-        os.environ.setdefault(
-            "PYTEST_DEBUG_TEMPROOT", str(MEMORY)
-        )  # pytest's own name for it; see its cleaning there
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # where pytest cleans up as well
 
 
 def _has_plenty(folder: Path) -> bool:

@@ -47,7 +47,7 @@ def postgres_processes(directory: Path) -> list[int]:
 
 
 def kill_server(directory: Path) -> bool:
-    """Kill every process of the server, some of which end by themselves meanwhile; returns whether there was any."""
+    """Kill every process of the server; some end by themselves meanwhile. Returns whether there was one."""
     found = postgres_processes(directory)
     for process_id in found:
         with suppress(ProcessLookupError):
