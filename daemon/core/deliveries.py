@@ -53,6 +53,13 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Sent by hand, to see whether it arrives and is understood."""
+
+    endpoint_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a receiver said; `status` None: nothing came, and `fault` says how that was."""
 

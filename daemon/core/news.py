@@ -8,8 +8,10 @@ may. Refuses to know who listens.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 
 class Topic(StrEnum):
@@ -29,24 +31,142 @@ class Topic(StrEnum):
     INTERVALS_REFUSED = "intervals.refused"
 
 
-# The fields of each topic that are told; docs/notifications.md says what they mean.
-TOLD: Final[Mapping[Topic, tuple[str, ...]]] = {
-    Topic.ACTIVITY_PROCESSED: ("activity_id", "is_new", "found_by", "sport_type", "streams", "method", "load"),
-    Topic.ACTIVITY_DELETED: ("activity_id",),
-    Topic.FITNESS_CHANGED: ("from_on", "on", "ctl", "atl", "tsb"),
-    Topic.THRESHOLDS_CHANGED: ("kinds", "from_on", "reason"),
-    Topic.THRESHOLDS_DOUBTED: ("doubts",),
-    Topic.LOADS_RECOMPUTED: ("from_on", "changed", "reason"),
-    Topic.WELLNESS_CHANGED: ("source", "days", "from_on"),
-    Topic.ATHLETE_CONNECTED: ("is_new",),
-    Topic.ATHLETE_SYNCED: ("reached_to", "listed"),
-    Topic.ATHLETE_NEEDS_AUTHORIZATION: ("reason",),
-    Topic.ATHLETE_DISCONNECTED: (),
-    Topic.INTERVALS_REFUSED: ("reason",),
+@dataclass(frozen=True, slots=True)
+class About:
+    """Whom it is about."""
+
+    athlete_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityProcessed(About):
+    """An activity and its load stand in the database, new or changed.
+
+    `found_by` is the kind of job that found it, `method` how the load was measured, `load` the raw one; it is None
+    where nothing can be said.
+    """
+
+    activity_id: int
+    is_new: bool
+    found_by: str
+    sport_type: str
+    streams: Literal["wanted", "kept", "none"]
+    method: str
+    load: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityDeleted(About):
+    """It is gone from Strava, and from here."""
+
+    activity_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitnessChanged(About):
+    """Fitness was followed from the first day that changed up to `on`, of which the three numbers are."""
+
+    from_on: date
+    on: date
+    ctl: float
+    atl: float
+    tsb: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdsChanged(About):
+    """A threshold moved, by a fit or by hand, from that day on."""
+
+    kinds: list[str]
+    from_on: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Thresholds that contradict each other, and how, in a sentence."""
+
+    kinds: list[str]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdsDoubted(About):
+    """Those in force contradict each other, or do no longer."""
+
+    doubts: list[Doubt]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadsRecomputed(About):
+    """Loads were computed again and differ: how many, from which day on."""
+
+    from_on: date
+    changed: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WellnessChanged(About):
+    """Days of wellness came or changed: how many, from which day on."""
+
+    source: str
+    days: int
+    from_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class AthleteConnected(About):
+    """He connected, or came back."""
+
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AthleteSynced(About):
+    """A look at his list, back to an instant, found something, or somebody asked for it."""
+
+    reached_to: datetime
+    listed: int
+
+
+@dataclass(frozen=True, slots=True)
+class AthleteNeedsAuthorization(About):
+    """Strava refuses us without having told why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AthleteDisconnected(About):
+    """He took the authorization back, and Strava has confirmed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalsRefused(About):
+    """Intervals.icu refuses his key."""
+
+    reason: str
+
+
+# What of each topic is told: these fields, and no others. docs/notifications.md describes them for people.
+TOLD: Final[Mapping[Topic, type[About]]] = {
+    Topic.ACTIVITY_PROCESSED: ActivityProcessed,
+    Topic.ACTIVITY_DELETED: ActivityDeleted,
+    Topic.FITNESS_CHANGED: FitnessChanged,
+    Topic.THRESHOLDS_CHANGED: ThresholdsChanged,
+    Topic.THRESHOLDS_DOUBTED: ThresholdsDoubted,
+    Topic.LOADS_RECOMPUTED: LoadsRecomputed,
+    Topic.WELLNESS_CHANGED: WellnessChanged,
+    Topic.ATHLETE_CONNECTED: AthleteConnected,
+    Topic.ATHLETE_SYNCED: AthleteSynced,
+    Topic.ATHLETE_NEEDS_AUTHORIZATION: AthleteNeedsAuthorization,
+    Topic.ATHLETE_DISCONNECTED: AthleteDisconnected,
+    Topic.INTERVALS_REFUSED: IntervalsRefused,
 }
 
 
 def told(topic: str, athlete_id: int | None, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is told of one piece of news; of a topic that only a newer version knows, whom it is about."""
-    fields = TOLD[Topic(topic)] if topic in TOLD else ()
-    return {"athlete_id": athlete_id, **{name: body.get(name) for name in fields}}
+    shape = TOLD[Topic(topic)] if topic in TOLD else About
+    return {field.name: body.get(field.name) for field in fields(shape)} | {"athlete_id": athlete_id}

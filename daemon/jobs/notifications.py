@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from daemon.core import deliveries
 from daemon.core.addresses import NotAllowed, check
-from daemon.core.deliveries import Answer, Message
+from daemon.core.deliveries import Answer, Message, Ping
 from daemon.core.news import Topic
 from daemon.courier.client import Busy, Courier
 from daemon.jobs import deliver
@@ -103,7 +103,7 @@ async def find(connection: Connection, endpoint_id: int) -> Endpoint:
 
 async def ping(courier: Courier, cipher: Cipher, endpoint: Endpoint, now: datetime) -> Answer:
     """Send a signed message of the type `ping` now, once, also to a disabled endpoint; nothing is kept of it."""
-    message = Message("msg_" + secrets.token_hex(16), deliveries.PING, now, {"endpoint_id": endpoint.endpoint_id})
+    message = Message("msg_" + secrets.token_hex(16), deliveries.PING, now, asdict(Ping(endpoint.endpoint_id)))
     try:
         return await deliver.send(courier, cipher, endpoint, message, now)
     except Busy:

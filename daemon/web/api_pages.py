@@ -5,19 +5,23 @@ All of it is the same for everybody and made once, so it is open to anyone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
+from daemon.core.deliveries import PING, Ping
+from daemon.core.news import TOLD
 from daemon.web.endpoints import JSON, Endpoint, Who, tagged
 from daemon.web.openapi import document
 from daemon.web.pages.rendering import HEADERS, page
 from daemon.web.problems import every
-from daemon.web.readable import chapters
+from daemon.web.readable import chapters, messages
 
 TAG: Final = "description"
+# All that is sent to endpoints of the operator's.
+MESSAGES: Final[Mapping[str, type]] = {**{topic.value: shape for topic, shape in TOLD.items()}, PING: Ping}
 
 
 class ApiPages:
@@ -27,7 +31,7 @@ class ApiPages:
         does = "Describe every address, with all that it takes and answers."
         own = Endpoint("GET", "/openapi.json", self.description, Who.ANYONE, TAG, does, dict[str, Any])
         self.described = (*endpoints, own)
-        self._document = document(self.described)
+        self._document = document(self.described, MESSAGES)
         self._written = orjson.dumps(self._document)
         self._page: bytes | None = None
 
@@ -43,7 +47,7 @@ class ApiPages:
         """Show the document as a page, which is rendered once."""
         if self._page is None:
             told = page(request, "api.html", document=self._document, chapters=chapters(self._document),
-                        problems=every().values())  # fmt: skip
+                        messages=messages(self._document), problems=every().values())  # fmt: skip
             assert isinstance(told.body, bytes)
             self._page = told.body
         response = web.Response(body=self._page, content_type="text/html", charset="utf-8", headers=HEADERS)

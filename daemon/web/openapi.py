@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from daemon import __version__
@@ -33,6 +34,8 @@ from daemon.web.sessions import CSRF_HEADER, Kind
 from daemon.web.shapes import BODY, REFERENCE, Schema, Shapes, places
 
 PROBLEM_JSON: Final = "application/problem+json"
+MESSAGES_TAG: Final = "notifications"
+SIGNED: Final = ("WebhookId", "WebhookTimestamp", "WebhookSignature")
 TAGS: Final = {
     "health": "For monitors and load balancers: open to anyone, answered from memory.",
     "quota": "What of Strava's limits is used, and by whom.",
@@ -46,7 +49,7 @@ TAGS: Final = {
     "wellness": "Mornings, their sources, and the modifier that they make of a day's loads.",
     "coming and going": "Export, disconnection and erasure.",
     "live": "News as server-sent events.",
-    "notifications": "Webhooks to addresses of the operator's, after the Standard Webhooks specification.",
+    MESSAGES_TAG: "Webhooks to addresses of the operator's, after the Standard Webhooks specification.",
     "operator": "How everything stands.",
     "athletes": "Who is connected.",
     "queue": "Jobs: what waits, what died, once more.",
@@ -117,7 +120,28 @@ SHARED: Final[Mapping[str, Mapping[str, Schema]]] = {
             "required": False,
             "description": "The `ETag` of an answer that the client has: unchanged, it is 304.",
             "schema": {"type": "string"},
-        }
+        },
+        "WebhookId": {
+            "name": "webhook-id",
+            "in": "header",
+            "required": True,
+            "description": "The same at every attempt: what has been seen need not be done again.",
+            "schema": {"type": "string"},
+        },
+        "WebhookTimestamp": {
+            "name": "webhook-timestamp",
+            "in": "header",
+            "required": True,
+            "description": "When this attempt was made, in seconds since 1970.",
+            "schema": {"type": "integer"},
+        },
+        "WebhookSignature": {
+            "name": "webhook-signature",
+            "in": "header",
+            "required": True,
+            "description": "By the endpoint's secret, and for a while by the one before: any that fits will do.",
+            "schema": {"type": "string", "examples": ["v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="]},
+        },
     },
     "headers": {
         "ETag": {"description": "For `If-None-Match`.", "schema": {"type": "string"}},
@@ -130,13 +154,13 @@ HEADERS: Final[Mapping[int, str]] = {401: "WWW-Authenticate", 429: "Retry-After"
 BODY_PROBLEMS: Final = (BAD_BODY, BODY_TOO_LARGE, BODY_TOO_SLOW, UNSUPPORTED_TYPE)
 
 
-def document(endpoints: Sequence[Endpoint]) -> Schema:
-    """Return the description of these endpoints."""
-    shapes = Shapes(endpoints)
+def document(endpoints: Sequence[Endpoint], messages: Mapping[str, type] = MappingProxyType({})) -> Schema:
+    """Return the description of these endpoints, and of the messages that are sent, by their type."""
+    shapes = Shapes(endpoints, messages)
     paths: dict[str, Schema] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, shapes)
-    used = {endpoint.tag for endpoint in endpoints}
+    used = {endpoint.tag for endpoint in endpoints} | ({MESSAGES_TAG} if messages else set())
     return {
         "openapi": "3.1.1",
         "info": {
@@ -150,6 +174,7 @@ def document(endpoints: Sequence[Endpoint]) -> Schema:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items() if name in used],
         "paths": paths,
+        "webhooks": {name: {"post": _message(name, shapes)} for name in messages},
         "components": {
             "schemas": dict(sorted({**shapes.components(), "Problem": PROBLEM_SHAPE}.items())),
             **SHARED,
@@ -171,6 +196,34 @@ def _operation(endpoint: Endpoint, shapes: Shapes) -> Schema:
         operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = _responses(endpoint, shapes)
     return operation
+
+
+def _message(name: str, shapes: Shapes) -> Schema:
+    """Describe a message as OpenAPI does: as the request that the receiver is to expect."""
+    told = shapes.of_message(name)
+    summary, _, more = shapes.components()[told["$ref"].removeprefix(REFERENCE)]["description"].partition("\n\n")
+    schema: Schema = {
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {"const": name},
+            "timestamp": {"type": "string", "format": "date-time", "description": "When it was news."},
+            "data": told,
+        },
+    }
+    return {
+        "operationId": "_".join(["told", *re.findall(r"\w+", name)]),
+        "tags": [MESSAGES_TAG],
+        "summary": summary,
+        **({"description": more} if more else {}),
+        "parameters": [{"$ref": f"#/components/parameters/{each}"} for each in SIGNED],
+        "requestBody": {"required": True, "content": {JSON: {"schema": schema}}},
+        "responses": {
+            "2XX": {"description": "It has arrived."},
+            "410": {"description": "No more of this: the endpoint is disabled."},
+            "default": {"description": "It comes again, later and later, for about a day."},
+        },
+    }
 
 
 def operation_id(endpoint: Endpoint) -> str:

@@ -85,6 +85,16 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One type of message that is sent to whoever wants it."""
+
+    anchor: str
+    type: str
+    says: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Chapter:
     """The addresses of one tag."""
 
@@ -113,6 +123,12 @@ def chapters(document: Schema) -> list[Chapter]:
     ]
 
 
+def messages(document: Schema) -> list[Message]:
+    """Return every type of message."""
+    reader = _Reader(document["components"])
+    return [reader.message(name, hook["post"]) for name, hook in document["webhooks"].items()]
+
+
 class _Reader:
     """Follows references."""
 
@@ -135,6 +151,12 @@ class _Reader:
             problems=tuple(_problems(operation["responses"])),
             call=self._call(path, method, operation, parameters, body),
         )
+
+    def message(self, name: str, operation: Schema) -> Message:
+        body = self._json(operation["requestBody"])
+        assert body is not None
+        says = " ".join([operation["summary"], operation.get("description", "")]).strip()
+        return Message(operation["operationId"], name, says, tuple(self._rows(body["properties"]["data"])))
 
     def _followed(self, schema: Schema) -> Schema:
         if "$ref" not in schema:

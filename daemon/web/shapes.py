@@ -6,7 +6,7 @@ Refuses to know what an OpenAPI document looks like beyond where its named schem
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field, TypeAdapter
@@ -16,12 +16,13 @@ from daemon.core.events import LARGEST_ID
 from daemon.web.endpoints import Endpoint, adapter
 
 Schema: TypeAlias = dict[str, Any]
-Key: TypeAlias = tuple[str, str, str]  # an endpoint's method and path, and what of it
+Key: TypeAlias = tuple[str, str, str]  # an endpoint's method and path, and what of it; or MESSAGE and its type
 
 REFERENCE: Final = "#/components/schemas/"
 # What of an endpoint a schema is of, beside a status or the name of a part of the path.
 QUERY: Final = "?"
 BODY: Final = "body"
+MESSAGE: Final = "message"
 # What a part of a path may be where its endpoint does not say.
 NUMBER: Final = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 WORD: Final = Annotated[str, Field(min_length=1)]
@@ -36,10 +37,14 @@ class _Generator(GenerateJsonSchema):
 
 
 class Shapes:
-    """The schemas of everything that endpoints take and answer; a shape that several share stands once."""
+    """The schemas of everything that endpoints take and answer, and of the messages that are sent, by their type.
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    A shape that several share stands once.
+    """
+
+    def __init__(self, endpoints: Iterable[Endpoint], messages: Mapping[str, type]) -> None:
         taken, answered = dict(_taken(endpoints)), dict(_answered(endpoints))
+        answered |= {_of_message(name): shape for name, shape in messages.items()}
         found, definitions = TypeAdapter.json_schemas(
             [
                 *((key, "validation", adapter(kind)) for key, kind in taken.items()),
@@ -77,6 +82,10 @@ class Shapes:
         """Return the schema of a body, a part of the path, or what a status answers."""
         return self._schemas[endpoint.method, endpoint.path, what]
 
+    def of_message(self, name: str) -> Schema:
+        """Return the schema of what a message of this type tells."""
+        return self._schemas[_of_message(name)]
+
     def parameters(self, endpoint: Endpoint) -> Iterator[tuple[str, Schema, bool]]:
         """Yield the parameters of the query: name, schema, whether it must be there."""
         if endpoint.query is None:
@@ -89,6 +98,10 @@ class Shapes:
     def components(self) -> dict[str, Schema]:
         """Return the named schemas, by name; a query's fields stand with its address."""
         return {name: schema for name, schema in self._definitions.items() if name not in self._queries}
+
+
+def _of_message(name: str) -> Key:
+    return (MESSAGE, name, "data")
 
 
 def _taken(endpoints: Iterable[Endpoint]) -> Iterator[tuple[Key, Any]]:

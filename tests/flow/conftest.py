@@ -54,6 +54,8 @@ async def make_house(tmp_path: Path, prepared: Path) -> AsyncIterator[MakeHouse]
 
             async def end() -> None:
                 if daemon.process is not None:
+                    if daemon.process.returncode is None:
+                        await daemon.news_are_as_described()
                     await daemon.stop(signal.SIGTERM)
 
             stack.push_async_callback(end)

@@ -24,6 +24,7 @@ from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.vault.cipher import Cipher, new_key
 from tests.support import forked
+from tests.support.news import hold_to_the_description
 from tests.support.sandbox import Sandbox
 
 WEBHOOK_SECRET = "flow-tests-webhook-secret-1"
@@ -177,6 +178,14 @@ class Daemon:
             yield connection
         finally:
             connection.terminate()  # close() waits for an answer, which a server that has just ended never gives
+
+    async def news_are_as_described(self) -> None:
+        """Hold what was told so far against the description, unless the database is away."""
+        try:
+            rows = await self.rows("SELECT topic, athlete_id, body FROM outbox")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return
+        hold_to_the_description({**row, "body": json.loads(row["body"])} for row in rows)
 
     async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
         """Run one query on the daemon's database."""

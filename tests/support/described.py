@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -35,6 +36,17 @@ class Whole(Model):
     parts: list[Part]
     by_sport: dict[Sport, float]
     at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A ride is done.
+
+    And nobody is tired.
+    """
+
+    ride_id: int
+    note: str | None
 
 
 class Sent(Model):

@@ -10,11 +10,11 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from daemon.web.endpoints import Endpoint, Who
 from daemon.web.openapi import PROBLEM_JSON, document
 from daemon.web.problems import CONFLICT, NOT_FOUND, NOT_STORED
-from tests.support.described import Ask, Part, Sent, Whole, endpoint
+from tests.support.described import Ask, Done, Part, Sent, Whole, endpoint
 
 
-def described(*endpoints: Endpoint) -> dict[str, Any]:
-    made = document(endpoints)
+def described(*endpoints: Endpoint, **messages: type) -> dict[str, Any]:
+    made = document(endpoints, messages)
     assert [error.message for error in OPENAPI_31_VALIDATOR.iter_errors(made)] == []
     return made
 
@@ -123,3 +123,23 @@ def test_the_same_endpoints_make_the_same_bytes() -> None:
     assert list(first["paths"]) == ["/b", "/a"]
     names = list(first["components"]["schemas"])
     assert names == sorted(names)
+
+
+def test_a_message_is_told_as_the_request_that_its_receiver_is_to_expect() -> None:
+    made = described(endpoint("GET", "/a", Who.READ, answers=Whole), ride=Done)
+    (hook,) = made["webhooks"]["ride"].values()
+    body = hook["requestBody"]["content"]["application/json"]["schema"]
+
+    assert (hook["summary"], hook["description"]) == ("A ride is done.", "And nobody is tired.")
+    assert body["required"] == ["type", "timestamp", "data"]
+    assert body["properties"]["type"] == {"const": "ride"}
+    assert body["properties"]["data"] == {"$ref": "#/components/schemas/Done"}
+    assert made["components"]["schemas"]["Done"]["required"] == ["ride_id", "note"]
+    assert "additionalProperties" not in made["components"]["schemas"]["Done"]  # a field may be added
+    headers = [made["components"]["parameters"][each["$ref"].rpartition("/")[2]] for each in hook["parameters"]]
+    assert {each["name"] for each in headers} == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    assert "notifications" in {tag["name"] for tag in made["tags"]}
+
+
+def test_a_description_without_messages_has_none() -> None:
+    assert described(endpoint("GET", "/a", Who.READ, answers=Whole))["webhooks"] == {}

@@ -11,8 +11,8 @@ from daemon.web.endpoints import Endpoint, Who
 from daemon.web.openapi import document
 from daemon.web.pages.prose import pieces
 from daemon.web.problems import CONFLICT
-from daemon.web.readable import Address, chapters
-from tests.support.described import Ask, Part, Sent, Whole, endpoint
+from daemon.web.readable import Address, chapters, messages
+from tests.support.described import Ask, Done, Part, Sent, Whole, endpoint
 
 
 def read(only: Endpoint) -> Address:
@@ -75,6 +75,12 @@ def test_problems_lead_to_where_they_are_told() -> None:
     address = read(endpoint("POST", "/a", Who.OPERATE, problems=(CONFLICT,)))
     assert ("/problems/conflict", "problems-conflict") in [(each.type, each.anchor) for each in address.problems]
     assert address.who == "a token that may operate or an operator who is signed in, with the page's proof"
+
+
+def test_a_message_is_told_with_the_fields_of_its_data() -> None:
+    (told,) = messages(document([], {"ride": Done}))
+    assert (told.type, told.says) == ("ride", "A ride is done. And nobody is tired.")
+    assert [(row.name, row.kind) for row in told.rows] == [("ride_id", "whole number"), ("note", "text or null")]
 
 
 def test_marks_of_code_and_stress_are_taken_apart() -> None:
