@@ -21,8 +21,9 @@ from typing import Any, Final
 from playwright.async_api import Browser, Page
 
 from tests.support.browser import browsing, chromium, visiting
-from tests.support.daemon import Daemon, callback_url, eventually, free_port, intervals_flags
+from tests.support.daemon import Daemon, callback_url, eventually, intervals_flags
 from tests.support.forked import ROOT
+from tests.support.ports import free_port
 from tests.support.sandbox import running_sandbox
 from tests.support.signed_in import sign_in
 from tests.support.trouble import fall_ill

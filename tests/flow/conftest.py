@@ -14,8 +14,9 @@ import pytest_asyncio
 
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
-from tests.support.daemon import Daemon, callback_url, free_port, intervals_flags
+from tests.support.daemon import Daemon, callback_url, intervals_flags
 from tests.support.embedded import connected
+from tests.support.ports import free_port
 from tests.support.sandbox import running_sandbox
 
 MakeHouse = Callable[..., Awaitable[Daemon]]

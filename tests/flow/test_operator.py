@@ -16,8 +16,9 @@ from daemon.web.endpoints import Model
 from daemon.web.models.backfill import Histories
 from daemon.web.models.quota import Quota
 from tests.flow.conftest import MakeHouse
-from tests.support.daemon import eventually, free_port
+from tests.support.daemon import eventually
 from tests.support.forked import ROOT
+from tests.support.ports import free_port
 from tests.support.trouble import DEATHS, bury_jobs
 
 

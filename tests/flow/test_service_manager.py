@@ -13,10 +13,11 @@ from pathlib import Path
 import aiohttp
 
 from tests.flow.conftest import MakeHouse
-from tests.support.daemon import SUBSCRIPTION_ID, eventually, free_port
+from tests.support.daemon import SUBSCRIPTION_ID, eventually
 from tests.support.embedded import kill_server
 from tests.support.forked import ROOT
 from tests.support.manager import Manager, managing
+from tests.support.ports import free_port
 
 SENDERS = 8
 STRANGER = 404_404

@@ -13,7 +13,8 @@ import pytest_asyncio
 from daemon.store.embedded import EmbeddedServer
 from daemon.vault.cipher import new_key
 from tests.support.balancer import balanced
-from tests.support.daemon import Daemon, callback_url, eventually, free_port
+from tests.support.daemon import Daemon, callback_url, eventually
+from tests.support.ports import free_port
 from tests.support.relay import relayed
 from tests.support.sandbox import Sandbox, running_sandbox
 

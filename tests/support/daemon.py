@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -215,14 +214,6 @@ async def eventually(holds: Callable[[], Awaitable[object]], seconds: float = 60
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"did not come true within {seconds} s: {holds.__qualname__}") from None
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on; it is ours once the daemon has bound it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def callback_url(port: int) -> str:

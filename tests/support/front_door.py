@@ -15,7 +15,7 @@ from daemon.web.server import application, serving
 from daemon.web.sessions import Sessions
 from tests.support.admin import make_tokens
 from tests.support.consenting import Visitor
-from tests.support.daemon import free_port
+from tests.support.ports import free_port
 from tests.support.workshop import Workshop
 
 VIEWED = "/athlete/leave"  # a page for those who are signed in

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.support.ports import free_port
+
 
 class Relay:
     """Passes bytes between a port of loopback and the server's socket."""
@@ -14,7 +16,7 @@ class Relay:
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._arguments = arguments
         self._path = f"{arguments['host']}/.s.PGSQL.{arguments['port']}"
-        self._port = 0
+        self._port = free_port()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -25,7 +27,6 @@ class Relay:
 
     async def mend(self) -> None:
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Break every connection and refuse new ones."""
