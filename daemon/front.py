@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from daemon.config import Settings
 from daemon.core.freshness import Policy
+from daemon.jobs.backlog import Backlog
 from daemon.jobs.rooms import Rooms
 from daemon.jobs.sync_trial import SyncTrial
 from daemon.loops.inbox import Inbox
@@ -38,7 +39,7 @@ from daemon.web.operator.pages import OperatorPages
 from daemon.web.operator.people import PeoplePages
 from daemon.web.operator.queue import QueuePages
 from daemon.web.operator.sign_in import SignIn
-from daemon.web.profile import ProfilePage, StravaApp
+from daemon.web.profile import ProfilePage
 from daemon.web.quota import QuotaPage
 from daemon.web.recompute import RecomputePage
 from daemon.web.scheduler import SchedulerPages
@@ -69,6 +70,7 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     guard = Guard(rooms.database, rooms.clock, sessions)
     people = PeoplePages(rooms.database, settings.strava.client_id, Policy(settings.sync.policy), rooms.clock)
     leaving = LeavingPages(rooms, sessions, running.worker.wake)
+    backlog = Backlog(settings.strava.client_id, window_lengths(settings), rooms.clock)
     pages = [
         *ConnectPages(rooms, sessions, settings.strava, settings.backfill.days, running.worker.wake).routes(),
         *AthletePage(sessions).routes(),
@@ -80,9 +82,9 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     endpoints = [
         *HealthPages(running.pulse).endpoints(),
         *_webhooks(settings, rooms, running),
-        *_about_an_athlete(settings, rooms, running.worker.wake),
+        *_about_an_athlete(settings, rooms, backlog, running.worker.wake),
         *leaving.endpoints(),
-        *_about_the_house(settings, rooms, running),
+        *_about_the_house(settings, rooms, running, backlog),
         *people.endpoints(),
         *LivePages(running.feed, sessions, guard, rooms.clock).endpoints(),
     ]
@@ -102,12 +104,13 @@ def _webhooks(settings: Settings, rooms: Rooms, running: Running) -> list[Endpoi
     return endpoints
 
 
-def _about_an_athlete(settings: Settings, rooms: Rooms, wake: Callable[[], None]) -> list[Endpoint]:
+def _about_an_athlete(
+    settings: Settings, rooms: Rooms, backlog: Backlog, wake: Callable[[], None]
+) -> list[Endpoint]:
     """Return what is told about one athlete, to himself and to operators."""
     database, clock, calculator, choices = rooms.database, rooms.clock, rooms.calculator, rooms.choices
-    app = StravaApp(settings.strava.client_id, window_lengths(settings), Policy(settings.sync.policy))
     return [
-        *ProfilePage(database, clock, app, wake).endpoints(),
+        *ProfilePage(database, clock, backlog, Policy(settings.sync.policy), wake).endpoints(),
         *TrainingPages(database, clock, choices.basis).endpoints(),
         *CurvePages(database, clock, calculator, choices.grade_model).endpoints(),
         *ThresholdPages(database, clock, wake).endpoints(),
@@ -117,7 +120,7 @@ def _about_an_athlete(settings: Settings, rooms: Rooms, wake: Callable[[], None]
     ]
 
 
-def _about_the_house(settings: Settings, rooms: Rooms, running: Running) -> list[Endpoint]:
+def _about_the_house(settings: Settings, rooms: Rooms, running: Running, backlog: Backlog) -> list[Endpoint]:
     """Return what operators see and do."""
     database, clock, wake = rooms.database, rooms.clock, running.worker.wake
     client_id, lengths = settings.strava.client_id, window_lengths(settings)
@@ -125,10 +128,10 @@ def _about_the_house(settings: Settings, rooms: Rooms, running: Running) -> list
     allow_private = settings.notifications.allow_private
     trial = SyncTrial(database, clock, wake)
     return [
-        *OverviewPages(database, running.pulse, here, clock).endpoints(),
+        *OverviewPages(database, running.pulse, here, backlog, clock).endpoints(),
         *QueuePages(database, wake).endpoints(),
         *QuotaPage(database, client_id, lengths).endpoints(),
-        *BackfillPage(database, client_id, lengths).endpoints(),
+        *BackfillPage(database, client_id, lengths, backlog).endpoints(),
         *SchedulerPages(database, settings.schedule.timezone).endpoints(),
         *SyncPages(database, client_id, Policy(settings.sync.policy), clock, trial).endpoints(),
         *NotificationPages(database, rooms.cipher, rooms.courier, clock, allow_private=allow_private).endpoints(),

@@ -16,9 +16,11 @@ from rich.text import Text
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, console, print_json, print_table, shown
+from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.jobs import backfill_progress
 from daemon.jobs.backfill_progress import BackfillProgress
+from daemon.jobs.backlog import Backlog
 from daemon.store import backfills
 from daemon.store.database import Database
 from daemon.store.opening import Opened, window_lengths
@@ -64,10 +66,11 @@ def outlook(calls_left: int, done_at: datetime | None) -> str:
 
 
 async def _read(database: Database, settings: Settings, athlete_id: int | None) -> BackfillProgress:
+    client_id, lengths = settings.strava.client_id, window_lengths(settings)
     async with database.connection() as connection:
-        return await backfill_progress.read(
-            connection, settings.strava.client_id, window_lengths(settings), athlete_id
-        )
+        if athlete_id is None:
+            return await backfill_progress.read_all(connection, client_id, lengths)
+        return await backfill_progress.read_own(connection, Backlog(client_id, lengths, SystemClock()), athlete_id)
 
 
 def _print(progress: BackfillProgress) -> None:

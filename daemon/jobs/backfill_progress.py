@@ -6,10 +6,11 @@ It refuses to fetch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.core.quota import Lengths
+from daemon.jobs.backlog import Backlog
 from daemon.jobs.kinds import CALLS
 from daemon.limiter.report import backfill_done_at
 from daemon.store import backfills
@@ -30,15 +31,15 @@ class BackfillProgress:
         return sum(row.calls_left for row in self.athletes)
 
 
-async def read(
-    connection: Connection, client_id: int, lengths: Lengths, athlete_id: int | None
-) -> BackfillProgress:
-    """Read the progress of one athlete's history, or of everybody's."""
-    if athlete_id is not None:
-        own = await backfills.progress(connection, athlete_id)
-        if all(row.finished_at is not None for row in own):  # what the others wait for does not matter to him
-            return BackfillProgress(own, None)
-    everybody = await backfills.progress(connection, None)
-    calls_left = sum(row.calls_left for row in everybody)
-    done_at = await backfill_done_at(connection, client_id, lengths, CALLS, calls_left)
-    return BackfillProgress([row for row in everybody if athlete_id in {None, row.athlete_id}], done_at)
+async def read_own(connection: Connection, backlog: Backlog, athlete_id: int) -> BackfillProgress:
+    """Read the progress of one athlete's history; of the others' only what he waits for."""
+    own = await backfills.progress(connection, athlete_id)
+    waits = any(row.finished_at is None for row in own)
+    return BackfillProgress(own, (await backlog.read(connection)).done_at if waits else None)
+
+
+async def read_all(connection: Connection, client_id: int, lengths: Lengths) -> BackfillProgress:
+    """Read the progress of everybody's history, athlete by athlete: of a large fleet that takes its time."""
+    everybody = BackfillProgress(await backfills.progress(connection, None), None)
+    done_at = await backfill_done_at(connection, client_id, lengths, CALLS, everybody.calls_left)
+    return replace(everybody, done_at=done_at)

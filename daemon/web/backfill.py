@@ -10,6 +10,7 @@ from aiohttp import web
 
 from daemon.core.quota import Lengths
 from daemon.jobs import backfill_progress
+from daemon.jobs.backlog import Backlog
 from daemon.store.backfills import Progress
 from daemon.store.database import Database
 from daemon.web import cursors
@@ -24,10 +25,11 @@ Place: TypeAlias = tuple[bool, datetime, int]  # as store.backfills.progress ord
 class BackfillPage:
     """Progress and when the quota will have carried the rest, read anew at each request."""
 
-    def __init__(self, database: Database, client_id: int, lengths: Lengths) -> None:
+    def __init__(self, database: Database, client_id: int, lengths: Lengths, backlog: Backlog) -> None:
         self._database = database
         self._client_id = client_id
         self._lengths = lengths
+        self._backlog = backlog
 
     def endpoints(self) -> list[Endpoint]:
         """Return what is served here."""
@@ -44,7 +46,10 @@ class BackfillPage:
         query = query_of(request, HistoryQuery)
         after: Place | None = cursors.read(query.cursor, tuple[bool, Instant, Id])
         async with self._database.connection() as connection:
-            found = await backfill_progress.read(connection, self._client_id, self._lengths, query.athlete_id)
+            if query.athlete_id is not None:
+                found = await backfill_progress.read_own(connection, self._backlog, query.athlete_id)
+            else:
+                found = await backfill_progress.read_all(connection, self._client_id, self._lengths)
         if query.athlete_id is not None and not found.athletes:
             raise Refused(NOT_FOUND, f"no history was asked for of athlete {query.athlete_id}: see backfill.days")
         page, following = _page(found.athletes, after, query.limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
@@ -15,8 +15,8 @@ from daemon.clock import Clock
 from daemon.core import consent
 from daemon.core.advice import Standing, advise
 from daemon.core.freshness import Policy
-from daemon.core.quota import Lengths
 from daemon.jobs import backfill_progress, local_days, sync_now, sync_wellness
+from daemon.jobs.backlog import Backlog
 from daemon.jobs.sync_now import Hindered, TooSoon
 from daemon.store import shown_activities, sync_states
 from daemon.store.database import Connection, Database
@@ -31,22 +31,16 @@ log = structlog.get_logger()
 TAG: Final = "athlete"
 
 
-@dataclass(frozen=True, slots=True)
-class StravaApp:
-    """Our app at Strava: its id, how long its quota's windows are, and by which policy we look at athletes."""
-
-    client_id: int
-    lengths: Lengths
-    policy: Policy
-
-
 class ProfilePage:
-    """`on_queued` is told when there is a job to claim."""
+    """`policy` is the one by which we look at athletes; `on_queued` is told when there is a job to claim."""
 
-    def __init__(self, database: Database, clock: Clock, app: StravaApp, on_queued: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, backlog: Backlog, policy: Policy, on_queued: Callable[[], None]
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._app = app
+        self._backlog = backlog
+        self._policy = policy
         self._on_queued = on_queued
 
     def endpoints(self) -> list[Endpoint]:
@@ -107,7 +101,7 @@ class ProfilePage:
         )
 
     async def _history(self, connection: Connection, athlete_id: int) -> History | None:
-        found = await backfill_progress.read(connection, self._app.client_id, self._app.lengths, athlete_id)
+        found = await backfill_progress.read_own(connection, self._backlog, athlete_id)
         if not found.athletes:  # it was never asked for
             return None
         told = {**asdict(found.athletes[0]), "calls_left": found.calls_left, "done_at": found.done_at}
@@ -117,7 +111,7 @@ class ProfilePage:
         """Queue the look, at most one in a while."""
         athlete_id, now = whose(request), self._clock.now()
         async with self._database.transaction() as connection:
-            answer = await sync_now.ask(connection, athlete_id, now, self._app.policy)
+            answer = await sync_now.ask(connection, athlete_id, now, self._policy)
         match answer:
             case None:
                 raise nobody(athlete_id)

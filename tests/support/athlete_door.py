@@ -16,6 +16,7 @@ from daemon.compute.calculator import Calculator
 from daemon.core.bearer import Scope, digest, granted, written
 from daemon.core.freshness import Policy
 from daemon.core.quota import Lengths, Limits
+from daemon.jobs.backlog import Backlog
 from daemon.science.scoring import Choices
 from daemon.store import admin_tokens, apps, ledgers
 from daemon.store.database import Database
@@ -24,7 +25,7 @@ from daemon.web.curves import CurvePages
 from daemon.web.doors import Doors
 from daemon.web.endpoints import Endpoint
 from daemon.web.intervals_keys import IntervalsKeys
-from daemon.web.profile import ProfilePage, StravaApp
+from daemon.web.profile import ProfilePage
 from daemon.web.recompute import RecomputePage
 from daemon.web.server import application, serving
 from daemon.web.sessions import Sessions
@@ -82,7 +83,7 @@ async def athlete_door(
         await apps.seed(connection, CLIENT_ID, None)
         await ledgers.open_ledger(connection, CLIENT_ID, Limits(200, 2_000, 100, 1_000))
     sessions = Sessions(database, clock)
-    app = StravaApp(CLIENT_ID, Lengths(), Policy())
+    backlog = Backlog(CLIENT_ID, Lengths(), clock)
     async with aiohttp.ClientSession() as session:
         door = AthleteDoor("", session, [])
 
@@ -90,7 +91,7 @@ async def athlete_door(
             door.queued.append(None)
 
         door.endpoints = [
-            *ProfilePage(database, clock, app, on_queued).endpoints(),
+            *ProfilePage(database, clock, backlog, Policy(), on_queued).endpoints(),
             *TrainingPages(database, clock, choices.basis).endpoints(),
             *CurvePages(database, clock, calculator, choices.grade_model).endpoints(),
             *ThresholdPages(database, clock, on_queued).endpoints(),

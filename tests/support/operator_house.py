@@ -13,6 +13,7 @@ from daemon.clock import Clock, SystemClock
 from daemon.core.bearer import Scope
 from daemon.core.freshness import Policy
 from daemon.core.quota import Lengths, Limits
+from daemon.jobs.backlog import Backlog
 from daemon.loops.pulse import Pulse
 from daemon.loops.staleness import FleetStaleness
 from daemon.store import apps, ledgers
@@ -84,12 +85,13 @@ async def operator_house(database: Database, clock: Clock | None = None) -> Asyn
     pulse = Pulse(database, CLIENT_ID, Lengths(), lambda: None, fleet, clock)
     sessions = Sessions(database, clock)
     guard = Guard(database, clock, sessions)
+    here, backlog = Place(CLIENT_ID, Lengths(), "Europe/Zurich"), Backlog(CLIENT_ID, Lengths(), clock)
     people = PeoplePages(database, CLIENT_ID, Policy(), clock)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         house = OperatorHouse("", session, pulse)
         await house.measure()
         endpoints = [
-            *OverviewPages(database, pulse, Place(CLIENT_ID, Lengths(), "Europe/Zurich"), clock).endpoints(),
+            *OverviewPages(database, pulse, here, backlog, clock).endpoints(),
             *QueuePages(database, house.wake).endpoints(),
             *people.endpoints(),
         ]

@@ -16,22 +16,21 @@ from aiohttp import web
 from daemon import __version__
 from daemon.clock import Clock
 from daemon.core import quota
+from daemon.jobs.backlog import Backlog
 from daemon.jobs.kinds import CALLS
-from daemon.limiter.report import backfill_done_at, read_report
+from daemon.limiter.report import read_report
 from daemon.loops.pulse import Pulse
-from daemon.store import apps, athletes, backfills, events, jobs
+from daemon.store import apps, athletes, events, jobs
 from daemon.store.database import Connection, Database
 from daemon.web.endpoints import Endpoint, Who, cached
-from daemon.web.models.operator import BackfillStanding, EventRate, FleetStanding, Overview, Queue, Subscription
+from daemon.web.models.operator import EventRate, FleetStanding, Overview, Queue, Subscription
 from daemon.web.operator import standing
 from daemon.web.operator.queue import dead_page
 from daemon.web.operator.troubles import read_troubles
 
 READ_AGAIN_AFTER_SECONDS: Final = 1.0
-COUNT_AGAIN_AFTER_SECONDS: Final = 30.0  # what is left of histories: the dearest to count, and slow to change
 MINUTES_SHOWN: Final = 60
 DEAD_SHOWN: Final = 20
-MOST_LEFT_COUNTED: Final = 100_000
 TAG: Final = "operator"
 
 
@@ -47,15 +46,15 @@ class Place:
 class OverviewPages:
     """Reads the state of the house; health comes from the pulse, which measures it anyway."""
 
-    def __init__(self, database: Database, pulse: Pulse, place: Place, clock: Clock) -> None:
+    def __init__(self, database: Database, pulse: Pulse, place: Place, backlog: Backlog, clock: Clock) -> None:
         self._database = database
         self._pulse = pulse
         self._place = place
+        self._backlog = backlog
         self._clock = clock
         self._started_at = clock.now()
         self._reading = asyncio.Lock()
         self._newest: tuple[float, Overview] | None = None  # when it was read, by elapsed time
-        self._histories: tuple[float, BackfillStanding] | None = None
 
     def endpoints(self) -> list[Endpoint]:
         """Return the addresses."""
@@ -131,7 +130,7 @@ class OverviewPages:
             timers=await standing.of_timers(connection, place.timezone),
             athletes=await self._fleet(connection),
             subscription=await self._subscription(connection),
-            backfill=await self._backfill(connection),
+            backfill=standing.of_backfill(await self._backlog.read(connection)),
             troubles=await read_troubles(connection, now),
         )
 
@@ -143,18 +142,6 @@ class OverviewPages:
     async def _subscription(self, connection: Connection) -> Subscription:
         found = await apps.subscription(connection, self._place.client_id)
         return standing.of_subscription(found, self._pulse)
-
-    async def _backfill(self, connection: Connection) -> BackfillStanding:
-        elapsed = self._clock.elapsed_seconds()
-        if self._histories is not None and elapsed - self._histories[0] < COUNT_AGAIN_AFTER_SECONDS:
-            return self._histories[1]
-        found = await backfills.summed_up(connection, MOST_LEFT_COUNTED)
-        calls = found["unlooked"] + found["listing"] * backfills.END_OF_A_LIST
-        place = self._place
-        done_at = await backfill_done_at(connection, place.client_id, place.lengths, CALLS, calls)
-        counted = standing.of_backfill(found, MOST_LEFT_COUNTED, done_at)
-        self._histories = (elapsed, counted)
-        return counted
 
 
 async def _event_rate(connection: Connection) -> EventRate:

@@ -14,6 +14,7 @@ from daemon.core.admission import LANES
 from daemon.core.fleet import EDGES_HOURS, Fleet
 from daemon.core.health import Verdict, headline
 from daemon.core.schedule import TIMERS
+from daemon.jobs.backlog import Left
 from daemon.limiter.report import LaneState, QuotaReport
 from daemon.loops.pulse import Pulse
 from daemon.store import runs, timers
@@ -162,9 +163,9 @@ def of_subscription(found: Mapping[str, Any], pulse: Pulse) -> Subscription:
     )  # fmt: skip
 
 
-def of_backfill(found: Mapping[str, int], most_left: int, done_at: datetime | None) -> BackfillStanding:
-    """Return how far histories have come; of more than `most_left` nobody says when they are done."""
-    at_least = found["unlooked"] >= most_left
+def of_backfill(left: Left) -> BackfillStanding:
+    """Return how far histories have come."""
+    found = left.sums
     return BackfillStanding(
         listing=found["listing"],
         fetching=found["fetching"],
@@ -173,8 +174,8 @@ def of_backfill(found: Mapping[str, int], most_left: int, done_at: datetime | No
         found=found["found"],
         failed=found["failed"],
         left=found["unlooked"],
-        left_at_least=at_least,
-        done_at=None if at_least else _to_the_minute(done_at),
+        left_at_least=left.is_more,
+        done_at=_to_the_minute(left.done_at),
     )
 
 
