@@ -72,7 +72,14 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     leaving = LeavingPages(rooms, sessions, running.worker.wake)
     backlog = Backlog(settings.strava.client_id, window_lengths(settings), rooms.clock)
     pages = [
-        *ConnectPages(rooms, sessions, settings.strava, settings.backfill.days, running.worker.wake).routes(),
+        *ConnectPages(
+            rooms,
+            sessions,
+            settings.strava,
+            settings.backfill.days,
+            lambda: running.worker.streams_days,
+            running.worker.wake,
+        ).routes(),
         *AthletePage(sessions).routes(),
         *leaving.routes(),
         *SignIn(rooms.database, guard, sessions).routes(),

@@ -83,7 +83,7 @@ class ThresholdsChanged(About):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class DoubtTold:
     """Thresholds that contradict each other, and how, in a sentence."""
 
     kinds: list[str]
@@ -94,7 +94,7 @@ class Doubt:
 class ThresholdsDoubted(About):
     """Those in force contradict each other, or do no longer."""
 
-    doubts: list[Doubt]
+    doubts: list[DoubtTold]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,11 @@ class Worker:
         """Say that there may be something to claim."""
         self._news.set()
 
+    @property
+    def streams_days(self) -> float:
+        """Return for how long the streams that come in now are kept: a reload may have changed it."""
+        return self._rooms.streams_days
+
     def move(self, rooms: Rooms) -> None:
         """Run jobs in other rooms from the next one on."""
         self._rooms = rooms

@@ -61,15 +61,25 @@ LOST: Final = {
 
 
 class ConnectPages:
-    """`strava` is the section of the settings, `on_queued` is told when there is a job to claim."""
+    """`strava` is the section of the settings, `streams_days` tells `retention.streams_days` as it is in force.
+
+    `on_queued` is told when there is a job to claim.
+    """
 
     def __init__(
-        self, rooms: Rooms, sessions: Sessions, strava: Strava, backfill_days: int, on_queued: Callable[[], None]
+        self,
+        rooms: Rooms,
+        sessions: Sessions,
+        strava: Strava,
+        backfill_days: int,
+        streams_days: Callable[[], float],
+        on_queued: Callable[[], None],
     ) -> None:
         self._rooms = rooms
         self._sessions = sessions
         self._strava = strava
         self._backfill_days = backfill_days
+        self._streams_days = streams_days
         self._on_queued = on_queued
         self._throttle = Throttle(EACH, EVERYBODY, rooms.clock, "a connection")
 
@@ -91,7 +101,7 @@ class ConnectPages:
             "index.html",
             can_connect=bool(self._strava.callback_url),
             history_days=max(self._backfill_days, sync_athlete.AUDIT.days),
-            streams_days=round(self._rooms.streams_days),
+            streams_days=round(self._streams_days()),
         )
 
     async def go(self, request: web.Request) -> web.Response:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import IO, Final
 
 import structlog
 from aiohttp import web
@@ -54,6 +54,7 @@ class LeavingPages:
         self._sessions = sessions
         self._on_queued = on_queued
         self._exporting = asyncio.Lock()  # one at a time: each is seconds of a core, and a file
+        self._asked_for: set[int] = set()  # whose export is made or waits: nobody holds up the others with many
 
     def routes(self) -> list[web.RouteDef]:
         """Return the pages; `endpoints` are the rest."""
@@ -122,6 +123,22 @@ class LeavingPages:
     async def export(self, request: web.Request) -> web.Response:
         """Return the zip, made before the first byte is sent."""
         athlete_id, now = whose(request), self._rooms.clock.now()
+        if athlete_id in self._asked_for:
+            raise Refused(CONFLICT, "this export is being made already: wait for it", {"Retry-After": "60"})
+        self._asked_for.add(athlete_id)
+        try:
+            file = await self._make(athlete_id, now)
+        finally:
+            self._asked_for.discard(athlete_id)
+        if file is None:
+            raise Refused(UNKNOWN_ATHLETE, NOBODY)
+        log.info("athlete.exported", athlete_id=athlete_id)
+        name = athlete_export.name_of(athlete_id, now)
+        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return web.Response(body=file, content_type="application/zip", headers=disposition)
+
+    async def _make(self, athlete_id: int, now: datetime) -> IO[bytes] | None:
+        """Make the zip when it is its turn; raises Refused where others take too long."""
         try:
             async with asyncio.timeout(EXPORTS_WAIT_SECONDS):
                 await self._exporting.acquire()
@@ -129,15 +146,9 @@ class LeavingPages:
             detail = "another export is being made: try again in a minute"
             raise Refused(CONFLICT, detail, {"Retry-After": "60"}) from error
         try:
-            file = await athlete_export.make(self._rooms.database, athlete_id, now)
+            return await athlete_export.make(self._rooms.database, athlete_id, now)
         finally:
             self._exporting.release()
-        if file is None:
-            raise Refused(UNKNOWN_ATHLETE, NOBODY)
-        log.info("athlete.exported", athlete_id=athlete_id)
-        name = athlete_export.name_of(athlete_id, now)
-        disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return web.Response(body=file, content_type="application/zip", headers=disposition)
 
     async def _ask(self, request: web.Request, session: Session, *, wrong_word: bool) -> web.Response:
         async with self._rooms.database.connection() as connection:

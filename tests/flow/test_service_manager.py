@@ -187,13 +187,17 @@ async def test_settings_read_again_apply_what_may_change_and_name_what_needs_a_r
         text = daemon.config.read_text()
         daemon.config.write_text(
             text.replace("[web]", "[web]\nhost = '127.0.0.2'")
-            + "\n[logs]\nlevel = 'debug'\n\n[webhook]\nowner_looks_per_hour = 1\n"
+            + "\n[logs]\nlevel = 'debug'\n\n[webhook]\nowner_looks_per_hour = 1\n\n[retention]\nstreams_days = 30\n"
         )
         await reloaded(manager)
 
         (line,) = daemon.log_lines("settings.reloaded")
-        assert line["applied"] == ["webhook.owner_looks_per_hour: 60 → 1", "logs.level: info → debug"]
+        assert set(line["applied"]) == {
+            "webhook.owner_looks_per_hour: 60 → 1", "logs.level: info → debug", "retention.streams_days: 7 → 30",
+        }  # fmt: skip
         assert line["needs_restart"] == ["web.host"]
+        async with daemon.sandbox.session.get(f"{daemon.url}/") as first_page:
+            assert "Recordings are kept for 30 days." in await first_page.text()
         first = next(number for number, said in enumerate(manager.heard) if said == "RELOADING=1")
         assert manager.heard[first + 1].removeprefix("MONOTONIC_USEC=").isdecimal()
         for activity_id in (1, 2):

@@ -259,7 +259,7 @@ async def test_a_mangled_return_is_answered_with_a_page(house: FrontDoor) -> Non
 
 async def test_without_an_address_the_operator_is_told_instead_of_a_dead_button(shop: Workshop) -> None:
     sessions = Sessions(shop.rooms.database, shop.rooms.clock)
-    pages = ConnectPages(shop.rooms, sessions, strava_settings(shop, ""), 30, lambda: None)
+    pages = ConnectPages(shop.rooms, sessions, strava_settings(shop, ""), 30, lambda: 7.0, lambda: None)
     async with serving(application(pages.routes()), "127.0.0.1", 0) as address:
         visitor = Visitor(address)
         seen, dead = await visitor.get("/"), await visitor.get("/connect")

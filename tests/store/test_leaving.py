@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 from zipfile import ZipFile
 
+import pytest
 import pytest_asyncio
 
 from daemon.core.bearer import Scope
+from daemon.jobs import athlete_export
 from daemon.store import farewells
 from tests.support.admin import bearer
 from tests.support.consenting import Visitor
@@ -156,3 +160,28 @@ async def test_the_athlete_takes_his_own_file_and_nobody_who_is_not_signed_in_ge
     async with visitor.session.get(f"{house.address}/me/export") as answer:
         athlete = json.loads(ZipFile(io.BytesIO(await answer.read())).read("json/athlete.json"))
     assert athlete["athlete"]["athlete_id"] == stranger
+
+
+async def test_who_asks_for_many_files_at_once_gets_one_and_holds_up_nobody(
+    house: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, stranger = await house.visitor(), house.shop.stranger()
+    await visitor.connect(stranger)
+    begun, go_on, make = asyncio.Event(), asyncio.Event(), athlete_export.make
+
+    async def slow(*arguments: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await make(*arguments)
+
+    monkeypatch.setattr(athlete_export, "make", slow)
+    first = asyncio.create_task(visitor.session.get(f"{house.address}/me/export"))
+    async with asyncio.timeout(60):
+        await begun.wait()
+    async with visitor.session.get(f"{house.address}/me/export") as second:
+        assert (second.status, "being made already" in (await second.json())["detail"]) == (409, True)
+    go_on.set()
+    async with await first as answer:
+        assert answer.status == 200
+    async with visitor.session.get(f"{house.address}/me/export") as again:
+        assert again.status == 200

@@ -53,7 +53,9 @@ async def standing(shop: Workshop) -> AsyncIterator[FrontDoor]:
         guard = Guard(shop.rooms.database, shop.rooms.clock, sessions)
         leaving = LeavingPages(shop.rooms, sessions, door.wake)
         routes = [
-            *ConnectPages(shop.rooms, sessions, strava_settings(shop, door.address), 30, door.wake).routes(),
+            *ConnectPages(
+                shop.rooms, sessions, strava_settings(shop, door.address), 30, lambda: 7.0, door.wake
+            ).routes(),
             *leaving.routes(),
             *Doors(guard, sessions).routes(leaving.endpoints()),
         ]
