@@ -35,16 +35,28 @@ RETURNING j.job_id;
 -- One statement. SKIP LOCKED on jobs alone lets two daemons start two jobs of one athlete, because each sees a
 -- snapshot from before the other's commit. The turn is therefore a row: it is locked, re-read after the lock
 -- (READ COMMITTED checks job_id IS NULL and the rest again on the newest version), and marked. Nothing here waits for a lock.
--- Lanes that the ledger holds shut are passed over, so what waits for quota is neither claimed nor rewritten.
-WITH heads AS MATERIALIZED (
+-- Lanes that the ledger holds shut are passed over, so what waits for quota is neither claimed nor rewritten; what asks
+-- Strava and what does not are read by an index each, or every claim would read over all that waits for quota.
+-- An athlete without a turn is gone: his job must not hold a place before the others.
+WITH asking AS MATERIALIZED (
     SELECT j.job_id, j.serial_key, j.lane, j.fair_at
     FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
-    WHERE j.state = 'queued' AND j.run_at <= now() AND j.kind = ANY(:kinds::text[])
-      AND j.lane = ANY(:lanes::lane[]) AND (j.lane = ANY(:open_lanes::lane[]) OR NOT j.asks_strava)
-      -- An athlete without a turn is gone: his job must not hold a place before the others.
+    WHERE j.state = 'queued' AND j.asks_strava AND j.lane = ANY(:open_lanes::lane[]) AND j.lane = ANY(:lanes::lane[])
+      AND j.run_at <= now() AND j.kind = ANY(:kinds::text[])
       AND (j.serial_key IS NULL OR (t.athlete_id IS NOT NULL AND t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
     ORDER BY j.lane, j.fair_at, j.job_id
     LIMIT :most::integer * 8
+), others AS MATERIALIZED (
+    SELECT j.job_id, j.serial_key, j.lane, j.fair_at
+    FROM jobs j LEFT JOIN turns t ON t.athlete_id = j.serial_key
+    WHERE j.state = 'queued' AND NOT j.asks_strava AND j.lane = ANY(:lanes::lane[])
+      AND j.run_at <= now() AND j.kind = ANY(:kinds::text[])
+      AND (j.serial_key IS NULL OR (t.athlete_id IS NOT NULL AND t.job_id IS NULL AND (j.while_resting OR NOT t.resting)))
+    ORDER BY j.lane, j.fair_at, j.job_id
+    LIMIT :most::integer * 8
+), heads AS MATERIALIZED (
+    SELECT * FROM (SELECT * FROM asking UNION ALL SELECT * FROM others) AS due
+    ORDER BY lane, fair_at, job_id LIMIT :most::integer * 8
 ), firsts AS MATERIALIZED (
     SELECT DISTINCT ON (coalesce(serial_key, -job_id)) job_id
     FROM heads ORDER BY coalesce(serial_key, -job_id), lane, fair_at, job_id
