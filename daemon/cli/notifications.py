@@ -18,7 +18,7 @@ from daemon.core.deliveries import GRACE_HOURS, MOST_GRACE_HOURS, Answer
 from daemon.core.news import Topic
 from daemon.courier.client import Courier
 from daemon.jobs import notifications
-from daemon.jobs.notifications import Unacceptable, UnknownEndpoint, Wish
+from daemon.jobs.notifications import Change, Unacceptable, UnknownEndpoint, Wish
 from daemon.store import webhook_endpoints
 from daemon.store.opening import Opened
 from daemon.store.webhook_endpoints import Endpoint
@@ -81,6 +81,22 @@ def add(
     _print_secret(endpoint, secret, as_json=as_json)
 
 
+@commands.command("enable")
+def enable(endpoint_id: IdArgument, config_path: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Send to a disabled endpoint again what is news from now on; its topics stay."""
+    _switch(config_path, endpoint_id, is_active=True)
+    console.print(f"notification {endpoint_id} is active")
+
+
+@commands.command("disable")
+def disable(endpoint_id: IdArgument, config_path: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Send no more to an endpoint until it is enabled; what waits for it is dropped."""
+    _switch(config_path, endpoint_id, is_active=False)
+    console.print(
+        f"notification {endpoint_id} is disabled: `domestique notifications enable {endpoint_id}` undoes it"
+    )
+
+
 @commands.command("remove")
 def remove(endpoint_id: IdArgument, config_path: ConfigOption = DEFAULT_CONFIG) -> None:
     """Send no more to an endpoint and forget it; what waits for it is dropped."""
@@ -134,6 +150,22 @@ def rotate(
 
     endpoint, secret = _done(settings, renew)
     _print_secret(endpoint, secret, as_json=as_json)
+
+
+def _switch(config_path: Path, endpoint_id: int, *, is_active: bool) -> None:
+    settings = settings_from(config_path)
+
+    async def switch(opened: Opened) -> None:
+        async with opened.database.transaction() as connection:
+            await notifications.change(
+                connection,
+                _cipher(settings),
+                endpoint_id,
+                Change(is_active=is_active),
+                allow_private=settings.notifications.allow_private,
+            )
+
+    _done(settings, switch)
 
 
 def _done(settings: Settings, work: Callable[[Opened], Awaitable[T]]) -> T:

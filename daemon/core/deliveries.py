@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import orjson
 
+KIND: Final = "deliver"  # of the jobs
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = 32
 FEWEST_SECRET_BYTES: Final = 24

@@ -54,6 +54,7 @@ class Measured:
     oldest_runnable_at: datetime | None = None
     dead_jobs: int | None = None
     needs_authorization: int | None = None
+    disabled_notifications: int | None = None  # by themselves, not by an operator
     subscription_known: bool = True
     subscription_state: State | None = None  # None: nobody has looked yet
     subscription_detail: str | None = None
@@ -91,6 +92,7 @@ def judge(measured: Measured, before: Mapping[str, Check]) -> tuple[Check, ...]:
             _quota(measured),
             _subscription(measured),
             _authorizations(measured),
+            _notifications(measured),
             _freshness(measured),
         )
     checks += (_loop(measured),)
@@ -309,6 +311,19 @@ def _authorizations(measured: Measured) -> Check:
         f"{count} athletes need to connect again",
         "0",
         "`domestique athletes list` names them; ask them to connect again, their jobs wait",
+    )
+
+
+def _notifications(measured: Measured) -> Check:
+    count = measured.disabled_notifications or 0
+    return _check(
+        "notifications",
+        measured,
+        Verdict.WARNING if count else None,
+        f"{count} disabled by themselves",
+        "0",
+        "`domestique notifications list` says why; mend the receiver, then `domestique notifications enable ID`; or"
+        " let it be: `domestique notifications disable ID`, or `domestique notifications remove ID`",
     )
 
 

@@ -7,11 +7,13 @@ first in the table counts. Those that differ in numbers alone are one trouble. R
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from daemon.core.deliveries import KIND
 
 
 class Stage(StrEnum):
@@ -39,8 +41,32 @@ class Trouble:
 
 _COMPARE_STRAVA: Final = "compare strava.api_url and strava.oauth_url with Strava's documentation, restart, retry"
 
-# What a sentence holds, and what to do then.
-_TABLE: Final[Mapping[str, str]] = {
+_TRY_DELIVERY: Final = (
+    "`domestique notifications list` shows which, `domestique notifications test ID` tries it; then retry"
+)
+
+# What a sentence holds, and what to do then: of deliveries, of all other work, and of either.
+_DELIVERIES: Final[dict[str, str]] = {
+    r"cannot be decrypted": (
+        "put the key back under vault.keys that it was stored with, restart, retry; or remove the notification, add"
+        " it anew and drop this"
+    ),
+    r"redirects are not followed": (
+        f"give the address that it leads to (`PUT /notifications/ID` with its `url`); {_TRY_DELIVERY}"
+    ),
+    r"certificate is not trusted": f"the receiver has to renew its certificate, or its chain; {_TRY_DELIVERY}",
+    r"not known to DNS": (
+        f"mend the name, or the address (`PUT /notifications/ID` with its `url`); {_TRY_DELIVERY}"
+    ),
+    r"not an address of the internet|http:// to this machine": (
+        "set notifications.allow_private = true and restart, if it shall be sent there; else give another address"
+        f" (`PUT /notifications/ID` with its `url`); {_TRY_DELIVERY}"
+    ),
+    r"it answered|no answer within|could not connect|connection broke|not delivered in": (
+        f"the receiver's trouble: mend it, or its address (`PUT /notifications/ID` with its `url`); {_TRY_DELIVERY}"
+    ),
+}
+_STRAVA: Final[dict[str, str]] = {
     r"has not granted the scope": "ask the athlete to connect again with every box ticked, then retry; or drop it",
     r"cannot be decrypted|belongs to another row": (
         "put the key back under vault.keys that it was stored with, restart, retry; or ask him to connect again"
@@ -68,6 +94,8 @@ _TABLE: Final[Mapping[str, str]] = {
         "Strava has sent what we do not understand: retry once, then drop it and report the sentence as a bug"
     ),
     r"answered 4\d\d": "Strava refuses this very request: retry once, then drop it and report it as a bug",
+}
+_OURS: Final[dict[str, str]] = {
     r"worker died at every attempt|worker process died|computing took more than": (
         "look for a lack of memory (`journalctl -k`), then retry; drop and report one that dies again alone"
     ),
@@ -79,9 +107,13 @@ _OTHERWISE: Final = "retry it; if it fails again, the log says more (job.died, j
 _NUMBER: Final = re.compile(r"\d+")
 
 
-def advise(sentence: str) -> str:
-    """Return what a person should do about what a sentence tells."""
-    return next((advice for pattern, advice in _TABLE.items() if re.search(pattern, sentence)), _OTHERWISE)
+def advise(sentence: str, where: str) -> str:
+    """Return what a person should do about what a sentence tells of a kind of job, a timer or "connections".
+
+    A receiver of webhooks fails in words much like Strava's: only `where` tells them apart.
+    """
+    table = (_DELIVERIES if where == KIND else _STRAVA) | _OURS
+    return next((advice for pattern, advice in table.items() if re.search(pattern, sentence)), _OTHERWISE)
 
 
 def merged(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:

@@ -26,7 +26,7 @@ from daemon.vault.cipher import Cipher
 
 log = structlog.get_logger()
 
-KIND: Final = "deliver"
+KIND: Final = deliveries.KIND
 TURNED_AWAY: Final = (timedelta(seconds=5), timedelta(seconds=60))
 
 

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final
 
 from daemon.core import deliveries
@@ -25,7 +26,6 @@ from daemon.vault.cipher import Cipher
 
 MOST_ENDPOINTS: Final = 50
 LONGEST_DESCRIPTION: Final = 200
-BY_HAND: Final = "an operator disabled it"
 
 
 class UnknownEndpoint(Exception):
@@ -36,14 +36,30 @@ class Unacceptable(Exception):
     """What was given cannot be stored; says why and what can."""
 
 
+class Unsaid(Enum):
+    """Stands where None says something of its own."""
+
+    UNSAID = "unsaid"
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an operator gives; `url` None keeps the one there is, `topics` None: every topic, also later ones."""
+    """What an operator gives of a new endpoint; `topics` None: every topic, also later ones."""
 
-    url: str | None
+    url: str
     description: str
     topics: Sequence[Topic] | None
     is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What of an endpoint shall be otherwise: what is None, of topics UNSAID, stays as it is stored."""
+
+    url: str | None = None
+    description: str | None = None
+    topics: Sequence[Topic] | Unsaid | None = Unsaid.UNSAID
+    is_active: bool | None = None
 
 
 async def add(connection: Connection, cipher: Cipher, wish: Wish, *, allow_private: bool) -> tuple[Endpoint, str]:
@@ -51,28 +67,33 @@ async def add(connection: Connection, cipher: Cipher, wish: Wish, *, allow_priva
     if await webhook_endpoints.count(connection) >= MOST_ENDPOINTS:
         raise Unacceptable(f"there are {MOST_ENDPOINTS} endpoints already: remove one first")
     endpoint_id = await webhook_endpoints.next_id(connection)
-    sealed = _sealed(cipher, endpoint_id, wish, None, allow_private=allow_private)
+    origin, url = _address(cipher, endpoint_id, wish.url, allow_private=allow_private)
+    sealed = Sealed(origin, url, _description(wish.description), _topics(wish.topics))
     secret = secrets.token_bytes(deliveries.SECRET_BYTES)
     stored = await webhook_endpoints.insert(
         connection, endpoint_id, sealed, webhook_secrets.seal_secret(cipher, endpoint_id, secret)
     )
     if not wish.is_active:
-        await webhook_endpoints.disable(connection, endpoint_id, BY_HAND)
+        await webhook_endpoints.disable_by_hand(connection, endpoint_id)
         stored = await _held(connection, endpoint_id)
     return stored, deliveries.written(secret)
 
 
 async def change(
-    connection: Connection, cipher: Cipher, endpoint_id: int, wish: Wish, *, allow_private: bool
+    connection: Connection, cipher: Cipher, endpoint_id: int, wanted: Change, *, allow_private: bool
 ) -> Endpoint:
     """Replace what was given, in the caller's transaction; raises UnknownEndpoint and Unacceptable."""
     before = await _held(connection, endpoint_id)
-    sealed = _sealed(cipher, endpoint_id, wish, before, allow_private=allow_private)
-    await webhook_endpoints.change(connection, endpoint_id, sealed)
-    if wish.is_active:
+    origin, url = before.origin, before.url
+    if wanted.url is not None:
+        origin, url = _address(cipher, endpoint_id, wanted.url, allow_private=allow_private)
+    description = before.description if wanted.description is None else _description(wanted.description)
+    topics = before.topics if isinstance(wanted.topics, Unsaid) else _topics(wanted.topics)
+    await webhook_endpoints.change(connection, endpoint_id, Sealed(origin, url, description, topics))
+    if wanted.is_active:
         await webhook_endpoints.activate(connection, endpoint_id)
-    else:
-        await webhook_endpoints.disable(connection, endpoint_id, BY_HAND)
+    elif wanted.is_active is not None:
+        await webhook_endpoints.disable_by_hand(connection, endpoint_id)
     return await _held(connection, endpoint_id)
 
 
@@ -117,23 +138,23 @@ async def _held(connection: Connection, endpoint_id: int) -> Endpoint:
     return endpoint
 
 
-def _sealed(
-    cipher: Cipher, endpoint_id: int, wish: Wish, before: Endpoint | None, *, allow_private: bool
-) -> Sealed:
-    if len(wish.description) > LONGEST_DESCRIPTION or "\x00" in wish.description:
-        raise Unacceptable(f"a description has at most {LONGEST_DESCRIPTION} characters, without NUL")
-    if wish.topics is not None and not wish.topics:
-        raise Unacceptable("give at least one topic, or none at all for every topic")
-    topics = sorted({topic.value for topic in wish.topics}) if wish.topics is not None else None
-    if wish.url is None:
-        if before is None:
-            raise Unacceptable("give the address to send to")
-        return Sealed(before.origin, before.url, wish.description, topics)
+def _address(cipher: Cipher, endpoint_id: int, url: str, *, allow_private: bool) -> tuple[str, bytes]:
     try:
-        origin = check(wish.url, allow_private=allow_private)
+        return check(url, allow_private=allow_private), webhook_secrets.seal_url(cipher, endpoint_id, url)
     except NotAllowed as error:
         raise Unacceptable(str(error)) from error
-    return Sealed(origin, webhook_secrets.seal_url(cipher, endpoint_id, wish.url), wish.description, topics)
+
+
+def _description(text: str) -> str:
+    if len(text) > LONGEST_DESCRIPTION or "\x00" in text:
+        raise Unacceptable(f"a description has at most {LONGEST_DESCRIPTION} characters, without NUL")
+    return text
+
+
+def _topics(topics: Sequence[Topic] | None) -> list[str] | None:
+    if topics is not None and not topics:
+        raise Unacceptable("give at least one topic, or none at all for every topic")
+    return sorted({topic.value for topic in topics}) if topics is not None else None
 
 
 def _unknown(endpoint_id: int) -> UnknownEndpoint:

@@ -11,13 +11,14 @@ from daemon.core.liveliness import Traffic
 from daemon.core.schedule import TIMERS
 from daemon.core.subscription import State
 from daemon.store.database import Connection, named_queries
+from daemon.store.webhook_endpoints import BY_HAND
 
 _queries: Final = named_queries("vitals")
 
 
 async def read(connection: Connection, client_id: int) -> dict[str, Any]:
     """Return the database's part of `core.health.Measured`, by field name."""
-    found = dict(await _queries.read(connection, client_id=client_id))
+    found = dict(await _queries.read(connection, client_id=client_id, by_hand=BY_HAND))
     state = found["subscription_state"]
     found["subscription_state"] = State(state) if state is not None else None
     found["settings_off"] = tuple(found["settings_off"])

@@ -12,6 +12,7 @@ from daemon.store.database import Connection, fetched, named_queries
 _queries: Final = named_queries("webhook_endpoints")
 
 ACTIVE: Final = "active"
+BY_HAND: Final = "an operator disabled it"  # any other reason is one that nobody may know of yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,11 @@ async def activate(connection: Connection, endpoint_id: int) -> bool:
 async def disable(connection: Connection, endpoint_id: int, reason: str) -> bool:
     """Send nothing more to an endpoint; False where that is so already."""
     return await _queries.disable(connection, endpoint_id=endpoint_id, reason=reason) is not None
+
+
+async def disable_by_hand(connection: Connection, endpoint_id: int) -> None:
+    """Send nothing more to an endpoint that the caller holds, since an operator says so."""
+    await _queries.disable_by_hand(connection, endpoint_id=endpoint_id, reason=BY_HAND)
 
 
 async def rotate(connection: Connection, endpoint: Endpoint, secret: bytes, old_until: datetime | None) -> None:

@@ -16,7 +16,7 @@ from daemon.clock import Clock
 from daemon.core.events import LARGEST_ID
 from daemon.courier.client import Courier
 from daemon.jobs import notifications
-from daemon.jobs.notifications import Unacceptable, UnknownEndpoint, Wish
+from daemon.jobs.notifications import Change, Unacceptable, UnknownEndpoint, Unsaid, Wish
 from daemon.store import webhook_endpoints
 from daemon.store.database import Connection, Database
 from daemon.store.webhook_endpoints import Endpoint as Stored
@@ -91,7 +91,7 @@ class NotificationPages:
                 self.change,
                 operate,
                 TAG,
-                "Change an endpoint, stop it, or let it go on from now.",
+                "Change what is given of an endpoint, stop it, or let it go on from now; absent fields stay.",
                 Notification,
                 body=ChangedNotification,
                 problems=(NOT_FOUND, *BODIES),
@@ -152,13 +152,19 @@ class NotificationPages:
         return modelled(NotificationSecret(notification=_shown(stored), secret=secret), 201)
 
     async def change(self, request: web.Request) -> web.Response:
-        """Replace what was given."""
+        """Replace what was given; what was not stays."""
         endpoint_id = _id_of(request)
         given = await _body_of(request, ChangedNotification)
-        wish = Wish(given.url, given.description, given.topics, given.active)
+        said = given.model_fields_set
+        wanted = Change(
+            url=given.url,
+            description=given.description if "description" in said else None,
+            topics=given.topics if "topics" in said else Unsaid.UNSAID,
+            is_active=given.active if "active" in said else None,
+        )
         async with self._writing() as connection:
             stored = await notifications.change(
-                connection, self._cipher, endpoint_id, wish, allow_private=self._allow_private
+                connection, self._cipher, endpoint_id, wanted, allow_private=self._allow_private
             )
         log.info("notification.changed", endpoint_id=endpoint_id, origin=stored.origin, state=stored.state)
         return modelled(_shown(stored))

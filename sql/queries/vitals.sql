@@ -1,4 +1,4 @@
--- name: read(client_id)^
+-- name: read(client_id, by_hand)^
 SELECT
     ARRAY(SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name)
         AS settings_off,
@@ -9,6 +9,8 @@ SELECT
         AS oldest_runnable_at,
     (SELECT count(*) FROM jobs WHERE state = 'dead')::bigint AS dead_jobs,
     (SELECT count(*) FROM athletes WHERE state = 'needs_authorization' AND leaving_at IS NULL)::bigint AS needs_authorization,
+    (SELECT count(*) FROM webhook_endpoints WHERE state = 'disabled' AND state_reason IS DISTINCT FROM :by_hand)::bigint
+        AS disabled_notifications,
     EXISTS (SELECT 1 FROM apps WHERE client_id = :client_id AND subscription_id IS NOT NULL) AS subscription_known,
     (SELECT subscription_state FROM apps WHERE client_id = :client_id) AS subscription_state,
     (SELECT subscription_detail FROM apps WHERE client_id = :client_id) AS subscription_detail,

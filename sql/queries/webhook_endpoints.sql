@@ -41,6 +41,12 @@ WHERE endpoint_id = :endpoint_id AND state <> 'active' RETURNING endpoint_id;
 UPDATE webhook_endpoints SET state = 'disabled', state_reason = :reason, state_since = now()
 WHERE endpoint_id = :endpoint_id AND state <> 'disabled' RETURNING endpoint_id;
 
+-- name: disable_by_hand(endpoint_id, reason)!
+-- Of a row that the caller holds. An operator's word takes the place of why it was disabled by itself: he knows.
+UPDATE webhook_endpoints SET state = 'disabled', state_reason = :reason,
+    state_since = CASE WHEN state = 'disabled' THEN state_since ELSE now() END
+WHERE endpoint_id = :endpoint_id;
+
 -- name: rotate(endpoint_id, secret, old_secret, old_secret_until)!
 -- Of a row that the caller holds.
 UPDATE webhook_endpoints SET secret = :secret, old_secret = :old_secret, old_secret_until = :old_secret_until::timestamptz

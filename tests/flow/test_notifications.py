@@ -95,10 +95,18 @@ async def test_the_command_line_keeps_endpoints_and_says_what_is_wrong(
 ) -> None:
     daemon = await make_house(notifications__allow_private="true")
     async with receiving() as receiver:
-        secret = await added(daemon, receiver, "--description", "the club's bot")
+        secret = await added(daemon, receiver, "--description", "the club's bot", "--topic", "activity.processed")
         (row,) = json.loads((await daemon.command("notifications", "list", "--json"))[1])
         number = str(row["id"])
         assert (row["origin"], row["description"]) == (receiver.url.removesuffix("/hook"), "the club's bot")
+
+        async def switched(word: str) -> tuple[str, str, list[str]]:
+            assert (await daemon.command("notifications", word, number))[0] == 0
+            (row,) = json.loads((await daemon.command("notifications", "list", "--json"))[1])
+            return row["state"], row["description"], row["topics"]
+
+        assert await switched("disable") == ("disabled", "the club's bot", ["activity.processed"])
+        assert await switched("enable") == ("active", "the club's bot", ["activity.processed"])
         _, renewed, _ = await daemon.command("notifications", "rotate", number)
         receiver.statuses = [503]
         status, _, complaints = await daemon.command("notifications", "test", number)
@@ -106,8 +114,9 @@ async def test_the_command_line_keeps_endpoints_and_says_what_is_wrong(
         received = await receiver.next()
         assert received.verified(secret) == received.verified(renewed.strip())
         assert (await daemon.command("notifications", "remove", number))[0] == 0
-        status, _, complaints = await daemon.command("notifications", "test", number)
-        assert (status, "notifications list" in complaints) == (1, True)
+        for word in ("test", "enable", "disable"):
+            status, _, complaints = await daemon.command("notifications", word, number)
+            assert (status, "notifications list" in complaints) == (1, True)
 
     address = tmp_path / "address"
     address.write_text("http://example.org/hook", encoding="utf-8")

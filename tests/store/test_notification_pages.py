@@ -14,10 +14,12 @@ import pytest_asyncio
 from daemon.core.bearer import Scope
 from daemon.courier.client import Courier
 from daemon.jobs import notifications
+from daemon.store import vitals, webhook_endpoints
 from daemon.store.database import Database
 from daemon.vault.cipher import Cipher, new_key
 from daemon.web.admin import Guard
 from daemon.web.doors import Doors
+from daemon.web.models.notifications import ChangedNotification
 from daemon.web.notifications import NotificationPages
 from daemon.web.server import application, serving
 from daemon.web.sessions import Sessions
@@ -84,13 +86,75 @@ async def test_an_endpoint_is_made_shown_changed_stopped_and_removed(house: Hous
     assert secret not in json.dumps(listed)
 
     status, changed = await house.ask("PUT", f"/notifications/{endpoint_id}", {"active": False})
-    assert (status, changed["state"], changed["state_reason"]) == (200, "disabled", notifications.BY_HAND)
-    assert (changed["origin"], changed["topics"], changed["description"]) == ("https://example.org", None, "")
-    status, changed = await house.ask("PUT", f"/notifications/{endpoint_id}", {"url": "https://8.8.8.8:8443/x"})
+    assert (status, changed["state"], changed["state_reason"]) == (200, "disabled", webhook_endpoints.BY_HAND)
+    status, changed = await house.ask(
+        "PUT", f"/notifications/{endpoint_id}", {"url": "https://8.8.8.8:8443/x", "active": True}
+    )
     assert (status, changed["state"], changed["origin"]) == (200, "active", "https://8.8.8.8:8443")
 
     assert await house.ask("DELETE", f"/notifications/{endpoint_id}") == (204, None)
     assert (await house.ask("DELETE", f"/notifications/{endpoint_id}"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "changes"),
+    [
+        ({}, {}),
+        ({"active": True}, {"state": "active", "state_reason": None}),
+        ({"active": False}, {"state_reason": webhook_endpoints.BY_HAND}),
+        ({"description": "x"}, {"description": "x"}),
+        ({"description": ""}, {"description": ""}),
+        ({"url": "https://8.8.8.8/x"}, {"origin": "https://8.8.8.8"}),
+        ({"topics": ["fitness.changed"]}, {"topics": ["fitness.changed"]}),
+        ({"topics": None}, {"topics": None}),
+    ],
+)
+async def test_a_change_leaves_what_it_does_not_name_as_it_is(
+    house: House, database: Database, body: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    endpoint_id, _ = await house.made(description="a bot", topics=["activity.deleted", "activity.processed"])
+    async with database.transaction() as connection:
+        await webhook_endpoints.disable(connection, endpoint_id, "it answered 410: it wants no more")
+    _, before = await house.ask("GET", f"/notifications/{endpoint_id}")
+
+    status, after = await house.ask("PUT", f"/notifications/{endpoint_id}", body)
+
+    assert (status, {name: after[name] for name in changes}) == (200, changes)
+    moves = {"state_since"} if "state" in changes else set()
+    assert {name for name in after if after[name] != before[name]} == set(changes) | moves
+
+
+@pytest.mark.parametrize("field", ["description", "active"])
+async def test_what_can_be_nothing_in_no_case_is_not_left_out_by_a_null(house: House, field: str) -> None:
+    endpoint_id, _ = await house.made()
+    status, problem = await house.ask("PUT", f"/notifications/{endpoint_id}", {field: None})
+    assert (status, field in problem["detail"]) == (422, True)
+
+
+def test_a_change_is_described_without_a_field_that_is_needed_or_filled_in() -> None:
+    described = ChangedNotification.model_json_schema()
+    assert "required" not in described
+    assert [field for field in described["properties"].values() if "default" in field] == []
+
+
+async def test_what_was_disabled_by_itself_is_counted_until_an_operator_says_what_shall_be(
+    house: House, database: Database
+) -> None:
+    async def disabled_by_themselves() -> int:
+        async with database.connection() as connection:
+            return int((await vitals.read(connection, 77))["disabled_notifications"])
+
+    by_hand, _ = await house.made(active=False)
+    (gone, _), (silent, _) = await house.made(), await house.made()
+    assert await disabled_by_themselves() == 0
+    async with database.transaction() as connection:
+        for endpoint_id in (by_hand, gone, silent):
+            await webhook_endpoints.disable(connection, endpoint_id, "nothing has arrived for five days")
+    assert await disabled_by_themselves() == 2
+    await house.ask("PUT", f"/notifications/{gone}", {"active": False})
+    assert await disabled_by_themselves() == 1
+    await house.ask("PUT", f"/notifications/{silent}", {"active": True})
+    assert await disabled_by_themselves() == 0
 
 
 async def test_a_ping_tells_what_came_of_it(house: House) -> None:

@@ -13,6 +13,7 @@ from daemon.core.bearer import Scope
 from daemon.core.events import LARGEST_ID
 from daemon.core.schedule import TIMERS
 from daemon.core.subscription import Finding, State
+from daemon.jobs import deliver
 from daemon.store import apps, athletes, events, jobs, runs
 from daemon.store.database import Connection, Database
 from daemon.store.events import Arrival, Mark
@@ -61,7 +62,7 @@ async def test_an_empty_house_is_well(house: OperatorHouse) -> None:
     found = await overview(house)
 
     assert [check["name"] for check in found["health"]["troubled"]] == ["durability"]  # the tests' server is quick
-    assert "1 of 12 checks fails" in found["health"]["says"]
+    assert "1 of 13 checks fails" in found["health"]["says"]
     assert (found["queue"]["kinds"], found["queue"]["dead"], found["troubles"]) == (
         [],
         {"items": [], "next": None},
@@ -127,6 +128,18 @@ async def test_the_queue_is_told_by_kind_with_what_is_due_fails_and_is_dead(
         ("retrying", "ride", 1),
     ]
     assert [check["name"] for check in found["health"]["troubled"]] == ["durability", "dead_jobs"]
+
+
+async def test_a_dead_delivery_is_told_as_the_receiver_s_trouble_wherever_it_stands(
+    house: OperatorHouse, connection: Connection
+) -> None:
+    await jobs.enqueue(connection, [new_job("a", kind=deliver.KIND)])
+    await jobs.bury(connection, await claim_one(connection), "not delivered in 11 attempts; it answered 404")
+
+    found = await overview(house)
+
+    for told in (found["troubles"][0], found["queue"]["dead"]["items"][0]):
+        assert "the receiver's trouble" in told["advice"]
 
 
 async def test_troubles_come_from_jobs_runs_and_connections(house: OperatorHouse, connection: Connection) -> None:

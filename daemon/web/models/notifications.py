@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from daemon.core.deliveries import GRACE_HOURS, MOST_GRACE_HOURS
 from daemon.core.news import Topic
 from daemon.web.endpoints import Model, Query
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """Name no value for what is absent, where absent means that what is stored stays."""
+    for described in schema["properties"].values():
+        described.pop("default", None)
 
 
 class Notification(Model):
@@ -49,12 +55,14 @@ class NewNotification(Model):
 
 
 class ChangedNotification(Model):
-    """What an endpoint shall be; without `url` its address stays."""
+    """What of an endpoint shall be otherwise: a field that is absent stays as it is stored."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     url: str | None = Field(None, max_length=2_000)
     description: str = Field("", max_length=200)
-    topics: list[Topic] | None = Field(None, min_length=1)
-    active: bool = True
+    topics: list[Topic] | None = Field(None, min_length=1, description="Null: every topic, also later ones.")
+    active: bool = Field(default=True, description="True: it goes on from now. False: it is sent nothing.")
 
 
 class NotificationSecret(Model):

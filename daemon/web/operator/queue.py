@@ -178,7 +178,7 @@ def _row(row: Mapping[str, Any]) -> JobRow:
         run_at=row["run_at"],
         died_at=row["settled_at"],
         outcome=outcome,
-        advice=advise(outcome) if outcome is not None else None,
+        advice=advise(outcome, row["kind"]) if outcome is not None else None,
     )
 
 

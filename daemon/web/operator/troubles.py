@@ -27,7 +27,7 @@ async def read_troubles(connection: Connection, now: datetime) -> list[TroubleRo
             where=trouble.where,
             stage=trouble.stage,
             sentence=trouble.sentence,
-            advice=advise(trouble.sentence),
+            advice=advise(trouble.sentence, trouble.where),
             count=trouble.count,
             newest_at=trouble.newest_at,
             next_at=trouble.next_at,

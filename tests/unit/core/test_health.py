@@ -16,7 +16,7 @@ from daemon.core.quota import MeterUsage, Wait
 from daemon.core.subscription import State
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-WELL = Measured(measured_at=NOW, unfolded=0, dead_jobs=0, needs_authorization=0)
+WELL = Measured(measured_at=NOW, unfolded=0, dead_jobs=0, needs_authorization=0, disabled_notifications=0)
 SPENT = Wait(NOW + timedelta(minutes=7), "this quarter's requests are spent")
 INACTIVE = Wait(NOW + timedelta(minutes=15), "Strava says that the app is inactive", inactive=True)
 
@@ -42,7 +42,7 @@ def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None
     found = checks(WELL)
     assert set(found) == {
         "database", "durability", "inbox", "queue", "dead_jobs", "timers", "strava_app", "quota", "subscription",
-        "authorizations", "freshness", "event_loop",
+        "authorizations", "notifications", "freshness", "event_loop",
     }  # fmt: skip
     assert {check.verdict for check in found.values()} == {Verdict.OK}
     assert {check.advice for check in found.values()} == {"nothing to do"}
@@ -80,6 +80,7 @@ def test_all_is_well_where_nothing_is_wrong_and_there_is_nothing_to_do() -> None
         ("subscription", verified(ago(3 * 3600)) | {"subscription_state": State.UNKNOWN}, Verdict.OK),
         ("subscription", verified(ago(3 * 3600 + 0.001)) | {"subscription_state": State.UNKNOWN}, Verdict.WARNING),
         ("authorizations", {"needs_authorization": 1}, Verdict.WARNING),
+        ("notifications", {"disabled_notifications": 1}, Verdict.WARNING),
         ("event_loop", {"loop_lag_seconds": 1.0}, Verdict.OK),
         ("event_loop", {"loop_lag_seconds": 1.001}, Verdict.FAILING),
     ],
@@ -183,6 +184,13 @@ def test_a_timer_that_nobody_starts_comes_before_those_whose_last_run_still_goes
     assert "caught up once" in found.advice
     advice = checks(replace(WELL, timers=(slow,)))["timers"].advice
     assert "the run of quick_sync before it goes on since 06:26 UTC" in advice
+
+
+def test_an_endpoint_that_was_disabled_by_itself_is_told_with_the_commands_that_mend_it() -> None:
+    found = checks(replace(WELL, disabled_notifications=2))["notifications"]
+    assert found.value == "2 disabled by themselves"
+    for command in ("list", "enable ID", "remove ID"):
+        assert f"`domestique notifications {command}`" in found.advice
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1e6), max_size=30))

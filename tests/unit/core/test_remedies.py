@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core.errors import DomestiqueError, Retryable, ScopeMissing
+from daemon.core.addresses import NotAllowed, check
+from daemon.core.deliveries import ATTEMPTS, KIND, Answer, GiveUp, next_attempt
+from daemon.core.errors import DomestiqueError, Permanent, Retryable, ScopeMissing
 from daemon.core.remedies import Stage, Trouble, advise, merged
 from daemon.core.settle import Death, settle
 from daemon.strava.wire.faults import fault_error
@@ -22,6 +24,12 @@ def died_of(error: Exception, attempts: int = 20) -> str:
     settled = settle(error, attempts, 20, NOW, 0.5)
     assert isinstance(settled, Death)
     return settled.reason
+
+
+def refused_address(url: str) -> str:
+    with pytest.raises(NotAllowed) as refusal:
+        check(url, allow_private=False)
+    return str(refusal.value)
 
 
 def strava_said(kind: Kind, status: int, body: str = "") -> DomestiqueError:
@@ -52,7 +60,48 @@ BAD_CLIENT = '{"message":"Bad Request","errors":[{"resource":"Application","fiel
     ],
 )
 def test_a_sentence_leads_to_what_to_do(sentence: str, says: str) -> None:
-    assert says in advise(sentence)
+    assert says in advise(sentence, "look_at_activity")
+
+
+def undelivered(answer: Answer) -> str:
+    """Return the sentence that a dead delivery keeps of the last answer."""
+    decision = next_attempt(answer, ATTEMPTS, NOW, 0.5)
+    assert isinstance(decision, GiveUp)
+    return died_of(Permanent(decision.reason))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "says"),
+    [
+        (undelivered(Answer(404)), "the receiver's trouble"),
+        (undelivered(Answer(429)), "the receiver's trouble"),
+        (undelivered(Answer(503)), "the receiver's trouble"),
+        (undelivered(Answer(400)), "the receiver's trouble"),
+        (Answer(500).sentence, "the receiver's trouble"),
+        (undelivered(Answer(301)), "give the address that it leads to"),
+        (undelivered(Answer(None, "no answer within 15 s")), "the receiver's trouble"),
+        (undelivered(Answer(None, "could not connect (Connection refused)")), "the receiver's trouble"),
+        (undelivered(Answer(None, "the connection broke (ServerDisconnectedError)")), "the receiver's trouble"),
+        (undelivered(Answer(None, "its certificate is not trusted")), "renew its certificate"),
+        (undelivered(Answer(None, "its name is not known to DNS")), "name"),
+        (undelivered(Answer(None, refused_address("https://10.0.0.1/hook"))), "notifications.allow_private"),
+        (undelivered(Answer(None, refused_address("ftp://example.org/hook"))), "`PUT /notifications/ID`"),
+        ("the address or the secret of notification 1 cannot be decrypted: put the key back", "under vault.keys"),
+    ],
+)
+def test_what_a_delivery_failed_of_is_the_receiver_s_and_never_told_as_strava_s(sentence: str, says: str) -> None:
+    advice = advise(sentence, KIND)
+    assert says in advice
+    assert "Strava" not in advice
+    assert "then retry" in advice or "restart, retry" in advice
+    assert "`domestique notifications test ID`" in advice or "vault.keys" in advice
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("name"), Retryable("the worker process died"), Retryable("the database did not answer (x)")]
+)
+def test_what_is_our_own_trouble_is_told_alike_of_a_delivery_and_of_any_work(error: Exception) -> None:
+    assert advise(died_of(error), KIND) == advise(died_of(error), "sync_athlete")
 
 
 def trouble(sentence: str, count: int = 1, minutes_ago: int = 0, stage: Stage = Stage.DEAD) -> Trouble:
