@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
 from daemon.cli.output import complain, console, print_json, print_table, shown
@@ -71,7 +72,7 @@ def show_activity(
     if as_json:
         print_json(found)
     elif "buried_at" in found:
-        console.print(f"activity {activity_id} is gone since {shown(found['buried_at'])}: {found['reason']}")
+        console.print(f"activity {activity_id} is gone since {shown(found['buried_at'])}: {shown(found['reason'])}")
     else:
         _explain(found)
 
@@ -84,13 +85,12 @@ def _explain(activity: Mapping[str, Any]) -> None:
     if load is None:
         console.print("no load yet")
         return
-    console.print(f"[bold]load {shown(load['utl'])}[/bold] by {load['method']}: ", end="")
-    console.print(load["explanation"], markup=False)
+    console.print(Text(f"load {shown(load['utl'])}", "bold"), f"by {load['method']}: {load['explanation']}")
     if load["raw"] is not None:
         words = (
             f"{load['raw']:.1f} as measured × {load['modifier']:.3f} for wellness. {load['modifier_explanation']}"
         )
-        console.print(words.rstrip(), markup=False)
+        console.print(words.rstrip())
     rows = [{"what": "input", "name": name, "value": value} for name, value in load["inputs"].items()]
     for name, row in load["thresholds"].items():
         rows.append({"what": "threshold", "name": name, "value": f"{shown(row['value'])} ({row['method']})"})

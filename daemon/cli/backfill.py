@@ -104,25 +104,31 @@ def _note(row: backfills.Progress) -> str:
 
 async def _watch(database: Database, settings: Settings, athlete_id: int | None) -> None:
     """Draw bars until nothing is left that goes on by itself."""
-    bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
-        console=console,
-    )  # fmt: skip
-    overall = bars.add_task("[bold]all[/bold]", total=None, note="")
+    bars = no_bars_yet()
+    overall = bars.add_task("all", total=None, note="")
     drawn: dict[int, TaskID] = {}
     ends = Text()
     with Live(Group(bars, ends), console=console, refresh_per_second=4):
         while True:
             progress = await _read(database, settings, athlete_id)
             rows = progress.athletes
-            _draw(bars, overall, drawn, rows)
+            draw(bars, overall, drawn, rows)
             ends.plain = outlook(progress.calls_left, progress.done_at)
             if not any(row.state in UNFINISHED and not row.is_resting for row in rows):
                 return
             await asyncio.sleep(REFRESH_SECONDS)
 
 
-def _draw(bars: Progress, overall: TaskID, drawn: dict[int, TaskID], rows: Sequence[backfills.Progress]) -> None:
+def no_bars_yet() -> Progress:
+    """Return the bars' columns; names and notes are text, whatever is in them."""
+    return Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False), console=console,
+    )  # fmt: skip
+
+
+def draw(bars: Progress, overall: TaskID, drawn: dict[int, TaskID], rows: Sequence[backfills.Progress]) -> None:
+    """Bring the bars to what was read: one for all, one for each athlete whose history is not done."""
     done, found = sum(row.done for row in rows), sum(row.found for row in rows)
     finished = sum(row.finished_at is not None for row in rows)
     bars.update(overall, completed=done, total=found or None, note=f"{finished} of {len(rows)} athletes")
@@ -130,9 +136,9 @@ def _draw(bars: Progress, overall: TaskID, drawn: dict[int, TaskID], rows: Seque
         if row.athlete_id not in drawn:
             if row.finished_at is not None or len(drawn) >= MOST_BARS:
                 continue
-            drawn[row.athlete_id] = bars.add_task(row.name or str(row.athlete_id), total=None, note="")
+            drawn[row.athlete_id] = bars.add_task(shown(row.name or row.athlete_id), total=None, note="")
         # While the list is being read nobody knows how much there is.
         total = None if row.state == "listing" else max(row.found, 1)
         completed = total if total is not None and row.state == "finished" else row.done
-        note = _note(row) or row.state
+        note = shown(_note(row) or row.state)
         bars.update(drawn[row.athlete_id], completed=completed, total=total, note=note)

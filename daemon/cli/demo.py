@@ -18,14 +18,16 @@ from typing import Annotated, Any, Final
 
 import aiohttp
 import typer
+from rich.text import Text
 
 from daemon import config, logs
 from daemon.cli.house import settings_from
-from daemon.cli.output import complain, console, print_table
+from daemon.cli.output import complain, console, print_table, shown
 from daemon.cli.ports import free_port
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import DomestiqueError, Permanent
+from daemon.core.listening import asked_at
 from daemon.core.news import Topic
 from daemon.jobs import backfill
 from daemon.jobs.newcomers import Newcomer, admit
@@ -204,7 +206,7 @@ async def _sandbox(flags: list[str], callback: str, log: Path) -> AsyncIterator[
 
 @asynccontextmanager
 async def _daemon(path: Path, settings: Settings, session: aiohttp.ClientSession, log: Path) -> AsyncIterator[None]:
-    address = f"http://{settings.web.host}:{settings.web.port}/readyz"
+    address = f"{asked_at(settings.web.host, settings.web.port)}/readyz"
     async with _process(["daemon", "run", "--config", str(path)], log) as process:
         with console.status("starting the database and the daemon …"):
             await _ready(process, session, address, log)
@@ -245,7 +247,7 @@ async def _follow(database: Database, stop: asyncio.Event) -> None:
         if news.topic == Topic.ACTIVITY_PROCESSED and news.body["found_by"] != backfill.KIND:
             _print_line(news)
         elif news.topic == Topic.ACTIVITY_DELETED:
-            console.print(f"[dim]{news.written_at:%H:%M:%S}  {news.body['activity_id']} was deleted[/dim]")
+            console.print(f"{news.written_at:%H:%M:%S}  {news.body['activity_id']} was deleted", style="dim")
 
 
 async def _news(database: Database, stop: asyncio.Event) -> AsyncIterator[News]:
@@ -268,10 +270,10 @@ def _print_line(news: News) -> None:
     explanation = body["explanation"]
     if body["streams"] == "wanted":
         explanation = "The streams are not there yet: they are looked for again in five minutes."
-    name = body["name"] if len(body["name"]) <= 26 else body["name"][:25] + "…"
+    name = shown(body["name"] if len(body["name"]) <= 26 else body["name"][:25] + "…")
     console.print(
-        f"{news.written_at:%H:%M:%S}  {body['sport_type']:<15} {name:<26} {body['method']:<11} load {load}"
-        f"  [dim]{explanation}[/dim]",
+        f"{news.written_at:%H:%M:%S}  {body['sport_type']:<15} {name:<26} {body['method']:<11} load {load} ",
+        Text(shown(explanation), "dim"),
         soft_wrap=True,
     )
 
@@ -309,10 +311,10 @@ async def _process_rides(database: Database, sandbox: Sandbox, stop: asyncio.Eve
     console.print()
     for row in rows:
         for sentence in row["found"]:
-            console.print(f"[bold]{row['file']}[/bold]  {sentence}", soft_wrap=True)
+            console.print(Text(shown(row["file"]), "bold"), sentence, soft_wrap=True)
     for ride in rides:
         if ride.get("activity_id") not in waiting:
-            console.print(f"[bold]{ride['file']}[/bold]  cannot be read: {ride['reason']}", soft_wrap=True)
+            console.print(Text(shown(ride["file"]), "bold"), f"cannot be read: {ride['reason']}", soft_wrap=True)
 
 
 def _event(ride: Mapping[str, Any]) -> dict[str, Any]:

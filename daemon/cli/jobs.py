@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from daemon.cli.house import BIGGEST_ID, DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
-from daemon.cli.output import complain, console, print_json, print_table
+from daemon.cli.output import complain, console, print_json, print_table, shown
 from daemon.jobs import dead_letters
 from daemon.store import jobs
 from daemon.store.opening import Opened
@@ -75,7 +75,7 @@ def drop(
     if dropped is None:
         _is_not_dead(job_id)
     else:
-        console.print(f"job {job_id} ({dropped['kind']}) is dropped; it had died of: {dropped['outcome']}")
+        console.print(f"job {job_id} ({dropped['kind']}) is dropped; it had died of: {shown(dropped['outcome'])}")
 
 
 def _is_not_dead(job_id: int) -> NoReturn:

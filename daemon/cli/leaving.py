@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Final
 
 import typer
 
@@ -17,7 +18,7 @@ from daemon.cli.house import (
     settings_from,
     with_database,
 )
-from daemon.cli.output import complain, console, print_json
+from daemon.cli.output import complain, console, print_json, shown
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.errors import Permanent
@@ -31,33 +32,51 @@ from daemon.strava.wire import AppCredentials
 from daemon.vault.cipher import Cipher
 from daemon.vault.tokens import Vault
 
+STANDARD_OUTPUT: Final = Path("-")
+
 
 def export(
     athlete_id: IdArgument,
     to: Annotated[
-        Path | None, typer.Option("--to", dir_okay=False, help="Default: domestique-ID-DAY.zip here.")
+        Path | None,
+        typer.Option(
+            "--to",
+            dir_okay=False,
+            help="A file; - for standard output, as without this where that is no terminal."
+            " On a terminal or with --json: domestique-ID-DAY.zip here.",
+        ),
     ] = None,
     config_path: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Write everything that is held of an athlete into a zip: JSON, and CSV for spreadsheets."""
-    settings, now = settings_from(config_path), SystemClock().now()
-    path = to or Path(athlete_export.name_of(athlete_id, now))
+    """Write everything that is held of an athlete into a zip: JSON, and CSV for spreadsheets.
 
-    async def write(opened: Opened) -> bool:
+    For example: domestique athletes export 4711 > athlete.zip. What was written is then told on standard error.
+    """
+    settings, now = settings_from(config_path), SystemClock().now()
+    is_terminal = sys.stdout.isatty()
+    if to == STANDARD_OUTPUT and is_terminal:
+        complain("a zip is no text: send it to a file, as in  domestique athletes export 4711 > athlete.zip")
+        raise typer.Exit(2)
+    path = to or (Path(athlete_export.name_of(athlete_id, now)) if is_terminal or as_json else STANDARD_OUTPUT)
+
+    async def write(opened: Opened) -> int | None:
         made = await athlete_export.make(opened.database, athlete_id, now)
         if made is None:
-            return False
+            return None
         with made:
-            await asyncio.to_thread(_save, made, path)
-        return True
+            return await asyncio.to_thread(_save, made, path)
 
-    if not with_database(settings, write):
+    size = with_database(settings, write)
+    if size is None:
         raise _nobody(athlete_id)
     if as_json:
-        print_json({"athlete_id": athlete_id, "file": str(path), "bytes": path.stat().st_size})
+        told = {"athlete_id": athlete_id, "file": str(path), "bytes": size}
+        print_json(told, sys.stderr if path == STANDARD_OUTPUT else sys.stdout)
+    elif path == STANDARD_OUTPUT:
+        complain(f"athlete {athlete_id}: {size:,} bytes")
     else:
-        console.print(f"{path}: {path.stat().st_size:,} bytes", soft_wrap=True)
+        console.print(f"{path}: {size:,} bytes", soft_wrap=True)
 
 
 def erase(
@@ -104,7 +123,7 @@ def _confirm(settings: Settings, athlete_id: int) -> None:
     held = with_database(settings, count)
     if held is None:
         raise _nobody(athlete_id)
-    name = f" ({held.name})" if held.name else ""
+    name = f" ({shown(held.name)})" if held.name else ""
     question = f"Erase athlete {athlete_id}{name} with {held.activities} activities, for ever?"
     if not typer.confirm(question):
         complain("nothing was erased")
@@ -116,9 +135,16 @@ def _nobody(athlete_id: int) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _save(made: IO[bytes], path: Path) -> None:
+def _save(made: IO[bytes], path: Path) -> int:
+    """Write the zip to its place and return how many bytes it has."""
+    is_output = path == STANDARD_OUTPUT
     try:
-        with path.open("wb") as file:
+        # A file of its own: what cannot be written must fail here, not when Python ends and flushes its own.
+        with open(sys.stdout.fileno(), "wb", closefd=False) if is_output else path.open("wb") as file:
             shutil.copyfileobj(made, file)
     except OSError as error:
-        raise Permanent(f"cannot write {path} ({error.strerror}): choose another place with --to FILE") from error
+        raise Permanent(
+            f"cannot write {'standard output' if is_output else path} ({error.strerror}):"
+            " choose another place with --to FILE or > FILE"
+        ) from error
+    return made.tell()

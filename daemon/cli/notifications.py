@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
-from daemon.cli.output import complain, console, print_json, print_table
+from daemon.cli.output import complain, console, print_json, print_table, shown
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core.deliveries import GRACE_HOURS, MOST_GRACE_HOURS, Answer
@@ -55,8 +55,8 @@ def list_notifications(config_path: ConfigOption = DEFAULT_CONFIG, as_json: Json
         "failed_at": "last failure",
         "failure": "it was",
     }
-    shown = [row | {"topics": row["topics"] or "all"} for row in rows]
-    print_table(shown, headings, "no webhooks are sent: `domestique notifications add FILE` begins")
+    table = [row | {"topics": row["topics"] or "all"} for row in rows]
+    print_table(table, headings, "no webhooks are sent: `domestique notifications add FILE` begins")
 
 
 @commands.command("add")
@@ -124,9 +124,9 @@ def test(endpoint_id: IdArgument, config_path: ConfigOption = DEFAULT_CONFIG, as
     if as_json:
         print_json({"arrived": answer.is_accepted, "status": answer.status, "says": answer.sentence})
     elif answer.is_accepted:
-        console.print(f"the ping has arrived: {answer.sentence}")
+        console.print(f"the ping has arrived: {shown(answer.sentence)}")
     else:
-        complain(f"the ping has not arrived: {answer.sentence}")
+        complain(f"the ping has not arrived: {shown(answer.sentence)}")
     if not answer.is_accepted:
         raise typer.Exit(1)
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import aiohttp
 import typer
+from rich.text import Text
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, JsonOption, settings_from, with_database
-from daemon.cli.output import console, print_json, print_table
+from daemon.cli.output import console, print_json, print_table, shown
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.core import quota
 from daemon.core.admission import Lane
 from daemon.core.health import Verdict
+from daemon.core.listening import asked_at
 from daemon.jobs.kinds import CALLS
 from daemon.limiter.report import read_report
 from daemon.loops.pulse import Pulse
@@ -24,7 +26,7 @@ from daemon.web.models.health import Check
 from daemon.web.models.quota import QuotaMeter
 
 ANSWER_SECONDS = 5.0
-MARKS = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "failing": "[red]failing[/red]"}
+MARKS = {"ok": Text("ok", "green"), "warning": Text("warning", "yellow"), "failing": Text("failing", "red")}
 
 
 def status(config_path: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
@@ -65,7 +67,7 @@ async def _report(opened: Opened, settings: Settings) -> dict[str, Any]:
 
 async def answer_of_daemon(settings: Settings) -> dict[str, Any]:
     """Ask the daemon itself, if one listens where the settings say; `wrong` names the checks that do not pass."""
-    address = f"http://{settings.web.host}:{settings.web.port}"
+    address = asked_at(settings.web.host, settings.web.port)
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS)) as session,
@@ -81,11 +83,10 @@ async def answer_of_daemon(settings: Settings) -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     daemon = report["daemon"]
     if daemon["running"]:
-        console.print(f"the daemon runs at {daemon['address']} and says: {daemon['says']}")
+        console.print(f"the daemon runs at {daemon['address']} and says: {shown(daemon['says'])}")
     else:
-        console.print(
-            f"[red]no daemon answers at {daemon['address']}[/red]: start it with `domestique run`, or see its log"
-        )
+        nobody = Text(f"no daemon answers at {daemon['address']}:", "red")
+        console.print(nobody, "start it with `domestique run`, or see its log")
     console.print()
     checks = [{**check, "status": MARKS[check["status"]]} for check in report["checks"]]
     print_table(checks, {"name": "check", "status": "", "value": "now", "advice": "what to do"}, "no checks")

@@ -120,4 +120,4 @@ def _report(finding: Finding) -> dict[str, Any]:
 
 def _print(finding: Finding) -> None:
     number = f"subscription {finding.subscription_id}: " if finding.subscription_id is not None else ""
-    console.print(f"{number}{finding.state.value}: {finding.detail}", markup=False, soft_wrap=True)
+    console.print(f"{number}{finding.state.value}: {shown(finding.detail)}", soft_wrap=True)

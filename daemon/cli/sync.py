@@ -80,7 +80,7 @@ def _print_plan(report: dict[str, Any]) -> None:
 
 def _print_result(report: dict[str, Any]) -> None:
     if "activities" not in report:
-        why = f": {report['outcome']}" if report["outcome"] else ""
+        why = f": {shown(report['outcome'])}" if report["outcome"] else ""
         complain(
             f"job {report['job_id']} is {report['state']} after {report['seconds']:.0f} s{why}."
             " Is the daemon running? `domestique status` tells."

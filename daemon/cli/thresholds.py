@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 from typer.core import TyperGroup
 
 from daemon.cli.house import DEFAULT_CONFIG, ConfigOption, IdArgument, JsonOption, settings_from, with_database
@@ -136,7 +137,7 @@ def _carry_out(
 
 def _tell(words: str, from_on: date) -> None:
     follows = "a running daemon computes the loads since then again"
-    console.print(f"{words} from {from_on} on; {follows}", markup=False, soft_wrap=True)
+    console.print(f"{words} from {from_on} on; {follows}", soft_wrap=True)
 
 
 def _number(text: str) -> float:
@@ -173,18 +174,18 @@ def _since(day: date) -> str:
 def _print(found: Report) -> None:
     columns = {"kind": "threshold", "shown": "value", "method": "from", "since": "since", "mark": "", "why": "why"}
     rows = [_row(row) for row in found.history if row["state"] == "in force"]
-    console.print(f"[bold]in force on {found.today}[/bold]")
+    console.print(f"in force on {found.today}", style="bold")
     print_table(rows, columns, "nothing yet: it comes with activities, with an import, or by `thresholds set`")
     waiting = [_row(row) for row in found.history if row["state"] == "suggested"]
     if waiting:
-        console.print("\n[bold]suggested[/bold], waiting behind a manual value")
+        console.print(Text("\nsuggested", "bold"), "and waiting behind a manual value")
         print_table(waiting, columns, "")
     older = [_row(row) for row in found.history if row["state"] not in {"in force", "suggested"}]
     if older:
-        console.print("\n[bold]history[/bold]")
+        console.print("\nhistory", style="bold")
         print_table(older, {**columns, "state": "state"}, "")
     for doubt in found.doubts:
-        console.print(f"[yellow]doubtful[/yellow]: {doubt['sentence']}")
+        console.print(Text("doubtful:", "yellow"), doubt["sentence"])
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

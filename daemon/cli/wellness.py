@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 import orjson
 import typer
@@ -39,9 +40,11 @@ SHOWN: Final = {
 def wellness(
     athlete_id: AthleteArgument,
     file: Annotated[
-        Path | None,
+        typer.FileBinaryRead | None,
         typer.Option(
-            "--import", help="CSV with a heading or JSON; see docs/wellness.md.", exists=True, dir_okay=False
+            "--import",
+            help="JSON, or CSV where the name ends in .csv; - for standard input: CSV where its first line is a"
+            " heading with `on`, else JSON. See docs/wellness.md.",
         ),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=1_000, help="How many days to show.")] = 30,
@@ -92,9 +95,12 @@ def _row(day: ShownDay) -> dict[str, Any]:
     }
 
 
-def _read(file: Path) -> list[dict[date, Patch]]:
+def _read(file: BinaryIO) -> list[dict[date, Patch]]:
     """Read a file in parts as large as a post may be; faults are told with line or entry, exit status 2."""
-    entries, places = _csv(file) if file.suffix.lower() == ".csv" else _json(file)
+    is_input, content = file.name == "<stdin>", file.read()
+    name = "standard input" if is_input else Path(file.name).name
+    is_csv = _begins_with_heading(content) if is_input else name.lower().endswith(".csv")
+    entries, places = (_csv if is_csv else _json)(name, content)
     parts: list[dict[date, Patch]] = []
     faults: list[str] = []
     now = SystemClock().now()
@@ -105,7 +111,7 @@ def _read(file: Path) -> list[dict[date, Patch]]:
             for fault in error.faults:
                 place = places[begin + fault.index] if places else "the file"
                 faults.append(
-                    f"{file.name}: {place}" + (f", {fault.field}" if fault.field else "") + f": {fault.message}"
+                    f"{name}: {place}" + (f", {fault.field}" if fault.field else "") + f": {fault.message}"
                 )
     if faults:
         for sentence in faults:
@@ -115,41 +121,48 @@ def _read(file: Path) -> list[dict[date, Patch]]:
     return parts
 
 
-def _json(file: Path) -> tuple[list[Any], list[str]]:
+def _begins_with_heading(content: bytes) -> bool:
+    """Tell whether the first line is a heading of CSV: it names `on`, without which no day is known."""
+    first = content.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0]
+    return b"on" in [cell.strip().strip(b'"') for cell in first.split(b",")]
+
+
+def _json(name: str, content: bytes) -> tuple[list[Any], list[str]]:
     try:
-        entries = orjson.loads(file.read_bytes())
+        entries = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        complain(f"{file.name}:{error.lineno}: not JSON: {error.msg}. A CSV file must be named .csv")
+        advice = "A CSV file must be named .csv, and on standard input begin with a heading that names `on`"
+        complain(f"{name}:{error.lineno}: not JSON: {error.msg}. {advice}")
         raise typer.Exit(2) from error
     if not isinstance(entries, list):
-        complain(f'{file.name}: must be a list of days: [{{"on": "2026-03-01", "resting_hr": 48}}]')
+        complain(f'{name}: must be a list of days: [{{"on": "2026-03-01", "resting_hr": 48}}]')
         raise typer.Exit(2)
     return entries, [f"entry {number}" for number in range(1, len(entries) + 1)]
 
 
-def _csv(file: Path) -> tuple[list[Any], list[str]]:
+def _csv(name: str, content: bytes) -> tuple[list[Any], list[str]]:
     """Read a CSV file with a heading; an empty cell says nothing of its field."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        complain(f"{file.name}: is not UTF-8 text: save it as CSV in UTF-8")
+        complain(f"{name}: is not UTF-8 text: save it as CSV in UTF-8")
         raise typer.Exit(2) from error
-    reader = csv.DictReader(io.StringIO(text), restkey="a cell too many", restval="")
+    reader = csv.DictReader(io.StringIO(text, newline=None), restkey="a cell too many", restval="")
     entries: list[Any] = []
     places: list[str] = []
     try:
         for row in reader:
-            cells = {name.strip(): cell for name, cell in row.items()}
-            entries.append({name: _cell(name, cell) for name, cell in cells.items() if cell})
+            cells = {heading.strip(): cell for heading, cell in row.items()}
+            entries.append({heading: _cell(heading, cell) for heading, cell in cells.items() if cell})
             places.append(f"line {reader.line_num}")
     except csv.Error as error:
-        complain(f"{file.name}:{reader.line_num}: not CSV: {error}")
+        complain(f"{name}:{reader.line_num}: not CSV: {error}")
         raise typer.Exit(2) from error
     return entries, places
 
 
-def _cell(name: str, cell: Any) -> Any:
-    if name == "on" or not isinstance(cell, str):
+def _cell(heading: str, cell: Any) -> Any:
+    if heading == "on" or not isinstance(cell, str):
         return cell
     try:
         return float(cell)

@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from daemon.core.listening import bracketed
+
 LONGEST: Final = 2_000
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")  # all that is given out; the rest is somebody's own, or a form
@@ -41,8 +43,7 @@ def check(url: str, *, allow_private: bool) -> str:
         check_reached(str(literal), allow_private=allow_private)
     elif host in _LOOPBACK and not allow_private:
         raise NotAllowed(_private(host))
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    return f"{parts.scheme}://{bracketed(host)}" + (f":{port}" if port is not None else "")
 
 
 def check_reached(address: str, *, allow_private: bool) -> None:

@@ -16,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from daemon.core.errors import Permanent
+from daemon.core.listening import bracketed, origin
 from daemon.web.pages.assets import Assets
 from daemon.web.pages.rendering import page, set_up
 from daemon.web.problems import (
@@ -112,9 +113,9 @@ async def serving(
     await runner.setup()
     try:
         await _listen(runner, host, port, sockets)
-        addresses = [_address(found) for found in runner.addresses]
+        addresses = [origin(*found[:2]) for found in runner.addresses]
         if sockets:
-            log.info("sockets.inherited", addresses=addresses, instead_of=f"{host}:{port}")
+            log.info("sockets.inherited", addresses=addresses, instead_of=f"{bracketed(host)}:{port}")
         yield addresses[0]
     finally:
         leaving.set()
@@ -133,7 +134,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int, sockets: Sequence
         await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
     except OSError as error:
         raise Permanent(
-            f"cannot listen on {host}:{port} ({error.strerror}): is another daemon running?"
+            f"cannot listen on {bracketed(host)}:{port} ({error.strerror}): is another daemon running?"
             " See web.host and web.port."
         ) from error
 
@@ -146,8 +147,3 @@ async def _hear_out(runner: web.AppRunner) -> None:
         if not runner.server.connections:
             return
         await asyncio.sleep(LAST_WORDS_SECONDS / rounds)
-
-
-def _address(bound: tuple[str, int]) -> str:
-    host, port = bound[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

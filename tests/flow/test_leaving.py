@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from zipfile import ZipFile
 
 from tests.flow.conftest import MakeHouse
+from tests.flow.test_backup import piped
 from tests.support.daemon import Daemon, eventually
 
 
 async def test_an_operator_hands_over_the_file_and_erases(make_house: MakeHouse) -> None:
     daemon = await make_house(athletes=2, started=False)
-    first, second = await daemon.import_athletes()
+    first, second = await daemon.import_athletes(name="Eve [/b]\x1b[2J")
+    assert "Eve [/b]�[2J" in (await daemon.command("athletes", "list"))[1]
     file = daemon.directory / "his.zip"
     status, output, complaints = await daemon.command("athletes", "export", str(first), "--to", str(file), "--json")
     assert status == 0, complaints
@@ -22,7 +25,20 @@ async def test_an_operator_hands_over_the_file_and_erases(make_house: MakeHouse)
     status, _, complaints = await daemon.command("athletes", "export", str(first), "--to", str(nowhere))
     assert (status, "choose another place" in complaints) == (1, True)
 
-    status, _, complaints = await daemon.command("athletes", "erase", str(first))  # nobody says yes
+    for more in ((), ("--to", "-")):  # as a shell does, where the command may write nowhere else
+        said = await piped(daemon, "athletes", "export", str(first), *more, target=file)
+        assert said == f"0: athlete {first}: {file.stat().st_size:,} bytes\n"
+        with ZipFile(file) as archive:
+            assert json.loads(archive.read("json/athlete.json"))["athlete"]["athlete_id"] == first
+    said = await piped(daemon, "athletes", "export", str(first), "--to", "-", "--json", target=file)
+    assert json.loads(said.removeprefix("0: ")) == {"athlete_id": first, "file": "-", "bytes": file.stat().st_size}
+    said = await piped(daemon, "athletes", "export", str(first), target=Path("/dev/full"))
+    assert said.startswith("1: domestique: cannot write standard output (No space left on device)")
+    said = await piped(daemon, "athletes", "export", "1", target=file)
+    assert (said.startswith("1: there is no athlete 1"), file.stat().st_size) == (True, 0)
+
+    status, output, complaints = await daemon.command("athletes", "erase", str(first))  # nobody says yes
+    assert output.startswith(f"Erase athlete {first} (Eve [/b]�[2J) with 0 activities, for ever?")
     assert (status, await athletes_of(daemon)) == (130, [first, second]), complaints
     status, output, complaints = await daemon.command("athletes", "erase", str(first), "--yes", "--json")
     assert status == 0, complaints

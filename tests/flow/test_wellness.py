@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from tests.flow.conftest import MakeHouse
+from tests.flow.test_backup import piped
 from tests.support.daemon import Daemon, eventually
 
 
@@ -160,3 +162,26 @@ async def test_wellness_is_posted_to_our_own_api_and_imported_from_a_file(make_h
     assert "days.csv: line 3, on: must be the athlete's local day" in complaints
     assert "days.csv: line 3, resting_hr: must be a number from 20 to 150" in complaints
     assert await daemon.value("SELECT count(*) FROM jobs WHERE kind = 'sync_wellness'") == 0
+
+
+async def test_days_come_in_by_standard_input_as_json_or_as_csv(make_house: MakeHouse, tmp_path: Path) -> None:
+    daemon = await make_house()
+    (athlete_id,) = await daemon.import_athletes()
+    today, days, told = datetime.now(UTC).date(), tmp_path / "days", tmp_path / "told"
+    importing = ("athletes", "wellness", str(athlete_id), "--import", "-")
+    for hr, text in (
+        (50, f'\n [{{"on": "{today}",\n"resting_hr": 50}}]'),
+        (51, f"\ufeffresting_hr, on\r\n51,{today}\r\n"),
+        (52, f'"on","resting_hr"\n"{today}",52\n'),
+    ):
+        days.write_text(text, encoding="utf-8", newline="")
+        assert await piped(daemon, *importing, source=days, target=told) == "0: "
+        assert told.read_text(encoding="utf-8") == "1 days read, 1 of them changed something\n"
+        assert await daemon.value("SELECT resting_hr FROM wellness") == hr
+    for text, complaint in (
+        (f"on,resting_hr\n{today},fast\n", "standard input: line 2, resting_hr: must be a number"),
+        (f"day,resting_hr\n{today},50\n", "standard input:1: not JSON"),
+        ("", "standard input:1: not JSON"),
+    ):
+        days.write_text(text, encoding="utf-8")
+        assert (await piped(daemon, *importing, source=days)).startswith(f"2: {complaint}")
