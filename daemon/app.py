@@ -105,7 +105,7 @@ async def run(settings: Settings, path: Path) -> None:
 
         # The door: opened last, closed first.
         running = Running(pulse, worker, inbox, hints, feed, metrics)
-        pages = application(site(settings, rooms, running).routes())
+        pages = application(site(settings, rooms, running).routes(), settings.web.proxies)
         pages.middlewares.insert(0, counting(metrics, rooms.clock))
         pages.on_shutdown.append(feed.end)  # open streams would be waited for
         address = await house.enter_async_context(serving(pages, settings.web.host, settings.web.port, sockets))

@@ -123,7 +123,7 @@ def describe(settings: Settings) -> list[Setting]:
     for section, key, value in _fields(settings):
         plain = value
         if isinstance(value, tuple):
-            plain = [_MASK] * len(value)
+            plain = [_MASK if isinstance(part, SecretStr) else part for part in value]
         elif isinstance(value, SecretStr):
             plain = _address(value.get_secret_value()) if (section, key) == ("database", "url") else _MASK
             plain = plain if value else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from daemon.config.places import Place
+from daemon.core import attempts
 from daemon.science.fitness import Basis
 from daemon.science.pace import GradeModel
 from daemon.science.scoring import Choices
@@ -101,8 +103,8 @@ def _zone_name(value: str) -> str:
     return value
 
 
-def _split_keys(value: object) -> object:
-    """Environment and credential files hold several keys in one text."""
+def _split(value: object) -> object:
+    """Environment and credential files hold several values in one text."""
     return [part for part in re.split(r"[\s,]+", value) if part] if isinstance(value, str) else value
 
 
@@ -116,6 +118,14 @@ def _fernet_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value.strip()))
+    except ValueError as error:
+        advice = ": bits after its end" if "host bits" in str(error) else ""
+        raise ValueError(f"must be an address or a network such as 10.0.0.7 or 10.0.0.0/24{advice}") from None
+
+
 Whole = Annotated[int, BeforeValidator(_no_flag)]
 Number = Annotated[float, BeforeValidator(_no_flag)]
 PublicAddress = Annotated[str, AfterValidator(_public_address)]
@@ -125,7 +135,8 @@ OptionalSecret = Annotated[SecretStr, AfterValidator(_url_safe_or_empty)]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
 ZoneName = Annotated[str, AfterValidator(_zone_name)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
-FernetKeys = Annotated[tuple[FernetKey, ...], BeforeValidator(_split_keys)]
+NetworkNames = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
+FernetKeys = Annotated[tuple[FernetKey, ...], BeforeValidator(_split)]
 
 
 class Section(BaseModel):
@@ -164,6 +175,7 @@ class Web(Section):
 
     host: str = Field("127.0.0.1", min_length=1)
     port: Whole = Field(8000, ge=0, le=65535)  # 0: any free one
+    proxies: NetworkNames = attempts.THIS_MACHINE
     local_metrics: bool = True
 
 

@@ -7,8 +7,14 @@ get no further than as many one after the other. Refuses to know tokens.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final, TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+THIS_MACHINE: Final = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +55,20 @@ def give_back(bucket: Bucket, allowance: Allowance) -> Bucket:
     return Bucket(min(float(allowance.burst), bucket.left + 1.0), bucket.at)
 
 
-def sender(peer: str | None, forwarded_for: str | None) -> str:
+def sender(peer: str | None, forwarded_for: str | None, proxies: Sequence[Network]) -> str:
     """Return whom to count an attempt against: an IPv4 address, an IPv6 network of one customer, or "unknown".
 
-    Behind a reverse proxy on this machine every peer is this machine; its last entry in X-Forwarded-For is then the
-    sender. From elsewhere the header is not believed. A false entry wins little: it only chooses the bucket, and
-    the bucket for all holds.
+    Behind a reverse proxy every peer is the proxy; the last entry in its X-Forwarded-For is then the sender, and
+    where that is one of the proxies too, the entry before it. From elsewhere the header is not believed. A false
+    entry wins little: it only chooses the bucket, and the bucket for all holds.
     """
     address = _address(peer)
-    if address is not None and address.is_loopback and forwarded_for is not None:
-        address = _address(forwarded_for.rpartition(",")[2].strip()) or address
+    entries = (forwarded_for or "").split(",")
+    while entries and address is not None and _is_within(address, proxies):
+        before = _address(entries.pop().strip())
+        if before is None:
+            break
+        address = before
     if address is None:
         return "unknown"
     if address.version == 6:
@@ -72,11 +82,15 @@ def is_this_machine(peer: str | None) -> bool:
     return address is not None and address.is_loopback
 
 
-def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_within(address: IPv4Address | IPv6Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
     try:
         address = ipaddress.ip_address((text or "").partition("%")[0])
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
@@ -21,16 +23,35 @@ class TooLarge(Exception):
     """The body is larger than what is taken."""
 
 
+class BrokenOff(Exception):
+    """The sender hung up before the end, or what he sent does not decode; the text says which."""
+
+
 async def read_bounded(request: web.Request, most_bytes: int) -> bytes:
-    """Return the body; neither a false length nor a compressed bomb gets past the limit. Raises TooLarge."""
+    """Return the body; neither a false length nor a compressed bomb gets past the limit.
+
+    Raises TooLarge, BrokenOff.
+    """
     if (request.content_length or 0) > most_bytes:
         raise TooLarge
     body = bytearray()
-    async for piece in request.content.iter_chunked(16 * 1024):
-        body += piece
-        if len(body) > most_bytes:
-            raise TooLarge
+    with _faults_as_broken_off():
+        async for piece in request.content.iter_chunked(16 * 1024):
+            body += piece
+            if len(body) > most_bytes:
+                raise TooLarge
     return bytes(body)
+
+
+@contextmanager
+def _faults_as_broken_off() -> Iterator[None]:
+    """Turn what reading a body may raise by a sender's fault into BrokenOff."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise BrokenOff("the body broke off") from error
+    except web.RequestPayloadError as error:
+        raise BrokenOff("the body is damaged: it does not decode as its headers say") from error
 
 
 async def content_of(request: web.Request) -> Any:
@@ -62,5 +83,18 @@ async def whole_body(
             return await read_bounded(request, most_bytes)
     except TooLarge as error:
         raise Refused(BODY_TOO_LARGE, f"send at most {most_bytes} bytes at once") from error
+    except BrokenOff as error:
+        raise Refused(BAD_BODY, f"{error}; send it again") from error
     except TimeoutError as error:
         raise Refused(BODY_TOO_SLOW, f"send it within {within_seconds:.0f} s") from error
+
+
+async def form_of(request: web.Request) -> Mapping[str, Any]:
+    """Return the fields of a form, none where it is not one; raises Refused."""
+    try:
+        with _faults_as_broken_off():
+            return await request.post()
+    except BrokenOff as error:
+        raise Refused(BAD_BODY, f"{error}; send it again") from error
+    except (ValueError, LookupError):  # bytes that are no text, or a charset that nobody knows
+        return {}

@@ -18,7 +18,7 @@ from daemon.core.events import MalformedEvent
 from daemon.core.instruments import SILENT, Instruments
 from daemon.core.intervals_events import Hints, parse
 from daemon.loops.intervals_hints import IntervalsHints
-from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.bodies import BrokenOff, TooLarge, read_bounded
 from daemon.web.endpoints import Endpoint, Who, modelled
 from daemon.web.models.webhooks import IntervalsHint, Noted, Secret
 from daemon.web.problems import BAD_BODY, BODY_TOO_LARGE, NOT_ALLOWED, NOT_FOUND, NOT_STORED, described
@@ -58,9 +58,9 @@ class IntervalsWebhook:
         try:
             async with asyncio.timeout(READ_WITHIN_SECONDS):
                 hints = parse(await read_bounded(request, LARGEST_BODY))
-        except (MalformedEvent, ConnectionError) as error:
+        except (MalformedEvent, BrokenOff) as error:
             self._instruments.delivery_answered("intervals", "malformed")
-            log.warning("intervals.malformed", reason=str(error) or "the body broke off")
+            log.warning("intervals.malformed", reason=str(error))
             return described(BAD_BODY, f"no events: {error}")
         except TooLarge:
             self._instruments.delivery_answered("intervals", "oversized")

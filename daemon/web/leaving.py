@@ -26,7 +26,7 @@ from daemon.jobs.erase_athlete import By
 from daemon.jobs.rooms import Rooms
 from daemon.store import athletes
 from daemon.store.athletes import Belongings
-from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.bodies import BrokenOff, TooLarge, form_of, read_bounded
 from daemon.web.doors import OF_ATHLETE, OF_HIMSELF
 from daemon.web.endpoints import Endpoint, Who, modelled, whose
 from daemon.web.models.leaving import Confirmation, Erasure
@@ -100,7 +100,7 @@ class LeavingPages:
                 401, "Nobody is signed in.", "Connect with Strava first: only you can erase what is yours."
             )
         await check_forgery(request, session)
-        word = str((await request.post()).get("confirm", ""))
+        word = str((await form_of(request)).get("confirm", ""))
         if word.strip().strip("“”\"'").lower() != WORD:
             return await self._ask(request, session, wrong_word=True)
         gone = await self._begin(session.athlete_id, "athlete")
@@ -192,6 +192,8 @@ async def _check_word(request: web.Request) -> None:
             Confirmation.model_validate_json(await read_bounded(request, LARGEST_BODY))
     except ValidationError as error:
         raise Refused(BAD_BODY, f'nothing was erased: send {{"confirm": "{WORD}"}}') from error
+    except BrokenOff as error:
+        raise Refused(BAD_BODY, f"nothing was erased: {error}") from error
     except TooLarge as error:
         raise Refused(BODY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes", {"Connection": "close"}) from error
     except TimeoutError as error:

@@ -6,6 +6,7 @@ There is no access log: it would print the webhook's secret path, and the codes 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,10 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.log import server_logger
 
+from daemon.core.attempts import THIS_MACHINE
 from daemon.core.errors import Permanent
 from daemon.core.listening import bracketed, origin
 from daemon.web.pages.assets import Assets
@@ -27,6 +31,7 @@ from daemon.web.problems import (
     NOT_FOUND,
     described,
 )
+from daemon.web.throttle import believe
 
 log = structlog.get_logger()
 
@@ -48,11 +53,15 @@ PROBLEMS: Final = {
 }
 
 
-def application(routes: Iterable[web.RouteDef]) -> web.Application:
-    """Return the application that serves these routes, and the files that its pages load."""
+def application(routes: Iterable[web.RouteDef], proxies: Iterable[str] = THIS_MACHINE) -> web.Application:
+    """Return the application that serves these routes, and the files that its pages load.
+
+    `proxies` are networks whose X-Forwarded-For is believed.
+    """
     assets = Assets()
     app = web.Application(middlewares=[_plain_errors], client_max_size=LARGEST_BODY)
     set_up(app, assets)
+    believe(app, proxies)
     app.add_routes([*assets.routes(), *routes])
     return app
 
@@ -109,6 +118,7 @@ async def serving(
             response.force_close()
 
     app.on_response_prepare.append(say_goodbye)
+    server_logger.addFilter(_tell_malformed)  # the same one twice is one
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -123,6 +133,16 @@ async def serving(
             await site.stop()
         await _hear_out(runner)
         await runner.cleanup()
+
+
+def _tell_malformed(record: logging.LogRecord) -> bool:
+    """Tell what is no HTTP in a line of our own: the server's has a traceback, and quotes what was sent."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, BadHttpMessage):
+        log.warning("request.malformed", reason=type(error).__name__)
+        return False
+    # A damaged body, as the server meets it once more after our answer: it reads to the end what nobody has.
+    return not isinstance(error, web.RequestPayloadError)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int, sockets: Sequence[socket.socket]) -> None:

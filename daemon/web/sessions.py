@@ -21,6 +21,7 @@ from daemon.core.bearer import Token
 from daemon.store import web_sessions
 from daemon.store.database import Connection, Database
 from daemon.store.web_sessions import Owner
+from daemon.web.bodies import form_of
 from daemon.web.problems import FORGED, Refused
 
 RANDOM_BYTES: Final = 32
@@ -107,10 +108,7 @@ async def check_forgery(request: web.Request, session: Session) -> None:
         return
     given = request.headers.get(CSRF_HEADER, "")
     if not given and request.content_type == FORM:
-        try:
-            given = str((await request.post()).get(CSRF_FIELD, ""))
-        except ValueError:  # no form at all: bytes that are no text
-            given = ""
+        given = str((await form_of(request)).get(CSRF_FIELD, ""))
     if not hmac.compare_digest(given.encode(errors="replace"), session.csrf.encode()):
         raise Refused(FORGED, "open the page anew and try again")
 

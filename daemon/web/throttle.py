@@ -5,8 +5,10 @@ Refuses to know what is attempted.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -14,12 +16,13 @@ from aiohttp import web
 
 from daemon.clock import Clock
 from daemon.core import attempts
-from daemon.core.attempts import Allowance, Bucket
+from daemon.core.attempts import Allowance, Bucket, Network
 
 log = structlog.get_logger()
 
 MOST_SENDERS: Final = 1024
 TOLD_EVERY_SECONDS: Final = 60.0
+PROXIES: Final[web.AppKey[Sequence[Network]]] = web.AppKey("proxies", Sequence)
 
 
 class Throttle:
@@ -64,4 +67,9 @@ def sender_of(request: web.Request) -> str:
     """Return whom attempts of this request are counted against."""
     # Some proxies add to the header, some add another of its name.
     forwarded_for = ",".join(request.headers.getall("X-Forwarded-For", []))
-    return attempts.sender(request.remote, forwarded_for or None)
+    return attempts.sender(request.remote, forwarded_for or None, request.app[PROXIES])
+
+
+def believe(app: web.Application, proxies: Iterable[str]) -> None:
+    """Have `sender_of` believe these networks' X-Forwarded-For, in every request of the application."""
+    app[PROXIES] = tuple(ipaddress.ip_network(name) for name in proxies)

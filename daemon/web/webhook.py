@@ -22,7 +22,7 @@ from daemon.core.instruments import SILENT, Instruments
 from daemon.core.signature import verify
 from daemon.loops.inbox import Inbox
 from daemon.store.events import Arrival
-from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.bodies import BrokenOff, TooLarge, read_bounded
 from daemon.web.endpoints import Endpoint, Who, modelled
 from daemon.web.models.webhooks import Challenge, Handshake, Secret, Stored, StravaEvent
 from daemon.web.problems import BAD_BODY, BODY_TOO_LARGE, NOT_ALLOWED, NOT_FOUND, NOT_STORED, Refused, described
@@ -97,10 +97,10 @@ class Webhook:
             self._instruments.delivery_answered("strava", "malformed")
             log.warning("webhook.malformed", reason=str(error))
             return described(BAD_BODY, f"not an event: {error}")
-        except ConnectionError:
+        except BrokenOff as error:
             self._instruments.delivery_answered("strava", "broken_off")
-            log.warning("webhook.broken_off")
-            return described(BAD_BODY, "the body broke off")
+            log.warning("webhook.broken_off", reason=str(error))
+            return described(BAD_BODY, str(error))
         except TooLarge:
             self._instruments.delivery_answered("strava", "oversized")
             log.warning("webhook.oversized", most=LARGEST_BODY)

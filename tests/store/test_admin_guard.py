@@ -196,6 +196,18 @@ async def test_a_sender_who_writes_addresses_before_the_proxys_own_gains_nothing
     assert await house.status(UNKNOWN, sender="198.51.100.99") == 401
 
 
+async def test_a_proxy_that_the_settings_do_not_name_sends_for_itself(arguments: dict[str, Any]) -> None:
+    clock = SetClock()
+    async with CountingDatabase(arguments, pool_size=4) as database, aiohttp.ClientSession() as session:
+        guard = Guard(database, clock, Sessions(database, clock))
+        app = application([web.get("/read", guard.read(answer))], ["10.0.0.0/24"])
+        async with serving(app, "127.0.0.1", 0) as address:
+            house = House(address, database, clock, session)
+            for number in range(attempts.EACH.burst):
+                assert await house.status(UNKNOWN, sender=f"198.51.100.{number}") == 401
+            assert await house.status(UNKNOWN, sender="203.0.113.1") == 429
+
+
 async def test_many_attempts_at_once_get_no_further_than_one_after_the_other(house: House) -> None:
     statuses = await asyncio.gather(*(house.status(written(bytes([number]) * 32)) for number in range(40, 80)))
     assert statuses.count(401) == attempts.EACH.burst

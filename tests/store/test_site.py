@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -35,6 +38,7 @@ from tests.support.admin import bearer, make_tokens
 from tests.support.daemon import INTERVALS_SECRET, VERIFY_TOKEN, WEBHOOK_SECRET, Daemon
 from tests.support.workshop import Workshop
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 FILES = "/static/{version}/{name}"
 
 
@@ -201,3 +205,35 @@ async def test_errors_of_the_server_itself_are_problems_for_programs_and_pages_f
 
 def test_every_problem_that_an_address_may_answer_is_one_that_is_told(house: House) -> None:
     assert {problem for endpoint in house.site.endpoints for problem in refusals(endpoint)} <= set(every().values())
+
+
+def documented_calls() -> list[tuple[str, list[str]]]:
+    """Return every call of this API that a page shows, as file and arguments; the sandbox's tell another API."""
+    found = []
+    for page in sorted(DOCS.rglob("*.md")):
+        if page.name == "sandbox.md":
+            continue
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = re.findall(
+            r"^(?:\$ |# )?[^`\n]*?\bcurl (-[^\n]*|\"?\$HOST[^\n]*|https?:[^\n]*)$", text, re.MULTILINE
+        )
+        found += [(page.name, shlex.split(re.split(r" [>|]", line)[0])) for line in lines]
+    return found
+
+
+async def test_every_call_that_the_documents_show_is_described_and_says_what_it_sends(house: House) -> None:
+    calls = documented_calls()
+    assert {name for name, _ in calls} >= {"api.md", "install.md", "wellness.md"}
+    for name, words in calls:
+        (address,) = [word for word in words if re.match(r"https?://|\$HOST", word)]
+        path = re.sub(r"^(https?://[^/]+|\$HOST)|\?.*$", "", address)
+        bodies = [value for flag, value in pairwise(words) if flag in {"-d", "--data"}]
+        method = dict(pairwise(words)).get("-X", "POST" if bodies else "GET").lower()
+        assert [
+            methods
+            for pattern, methods in house.described["paths"].items()
+            if method in methods and re.fullmatch(re.sub(r"{\w+}", "[^/]+", pattern), path)
+        ], (name, method, path)
+        assert not bodies or "Content-Type: application/json" in words, (name, path)
+        for body in bodies:
+            orjson.loads(body)

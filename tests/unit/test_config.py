@@ -131,6 +131,25 @@ def test_several_keys_stand_in_one_variable(file: Path, monkeypatch: pytest.Monk
     assert [key.get_secret_value() for key in config.load(file).vault.keys] == [KEY, OLDER_KEY]
 
 
+def test_proxies_are_networks_from_a_list_or_one_variable_and_are_shown(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.load(file).web.proxies == ("127.0.0.0/8", "::1/128")
+    file.write_text(COMPLETE + "[web]\nproxies = ['10.0.0.7', '2001:db8::/32']\n")
+    loaded = config.load(file)
+    assert loaded.web.proxies == ("10.0.0.7/32", "2001:db8::/32")
+    assert {row.name: row.value for row in config.describe(loaded)}["web.proxies"] == [
+        "10.0.0.7/32",
+        "2001:db8::/32",
+    ]
+    assert "10.0.0.7/32" not in config.secret_values(loaded)
+
+    monkeypatch.setenv("DOMESTIQUE__WEB__PROXIES", "10.0.0.7, 10.0.0.8")
+    assert config.load(file).web.proxies == ("10.0.0.7/32", "10.0.0.8/32")
+    monkeypatch.setenv("DOMESTIQUE__WEB__PROXIES", "")
+    assert config.load(file).web.proxies == ()
+
+
 def test_a_relative_database_directory_starts_at_the_files_folder(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +225,15 @@ def test_a_key_outside_any_table_is_told_where_it_belongs(file: Path) -> None:
         ("web.port = [80]", "web.port must be a whole number, got a list"),
         ("web.host = 80", "web.host must be text, got 80"),
         ("web.host = ''", "web.host must be text of at least 1 character(s), got ''"),
+        (
+            "web.proxies = ['127.0.0.0/8', '10.0.0.300']",
+            "web.proxies[1] must be an address or a network such as 10.0.0.7 or 10.0.0.0/24",
+        ),
+        (
+            "web.proxies = ['10.0.0.7/24']",
+            "web.proxies[0] must be an address or a network such as 10.0.0.7 or 10.0.0.0/24: bits after its end",
+        ),
+        ("web.proxies = 7", "web.proxies must be a list of texts, got 7"),
         ("quota.requests_per_second = 0", "quota.requests_per_second must be more than 0.0, got 0"),
         ("quota.requests_per_second = nan", "quota.requests_per_second must be a finite number, got nan"),
         ("quota.requests_per_second = '×'", "quota.requests_per_second must be a number, got '×'"),
@@ -497,6 +525,8 @@ def test_the_description_of_an_inline_table_names_its_line(file: Path) -> None:
 def plain(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, tuple):
+        return list(value)
     return str(value) if isinstance(value, Path) else value
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.cli.main import COMMANDS
 from daemon.config.settings import SECTIONS, Web
+from daemon.web.bodies import LARGEST_BODY
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNITS = PROJECT / "systemd"
@@ -47,6 +48,12 @@ def test_every_setting_of_the_instructions_is_one() -> None:
     ]
     assert len(named) >= 5
     assert [name for name in named if name[1] not in SECTIONS[name[0]].model_fields] == []
+
+
+def test_the_proxies_of_the_instructions_take_bodies_as_large_as_the_daemon_does() -> None:
+    nginx = re.findall(r"client_max_body_size (\d+)m;", INSTALL)
+    caddy = re.findall(r"max_size (\d+)MiB$", INSTALL, re.MULTILINE)
+    assert [int(number) * 1024 * 1024 for number in nginx + caddy] == [LARGEST_BODY] * 2
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")

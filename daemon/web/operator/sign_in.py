@@ -23,7 +23,7 @@ from daemon.core.errors import Retryable
 from daemon.store.database import Database
 from daemon.store.web_sessions import Owner
 from daemon.web.admin import Guard
-from daemon.web.bodies import TooLarge, read_bounded
+from daemon.web.bodies import BrokenOff, TooLarge, read_bounded
 from daemon.web.pages.rendering import page
 from daemon.web.problems import TOO_MANY_ATTEMPTS, Refused
 from daemon.web.sessions import (
@@ -86,7 +86,7 @@ class SignIn:
         try:
             async with asyncio.timeout(READ_WITHIN_SECONDS):
                 given = await _fields(request)
-        except (TooLarge, TimeoutError):
+        except (TooLarge, BrokenOff, TimeoutError):
             return _form(request, 400, OLD_FORM)
         if not _is_ours(request) or not _is_proven(request, given.get(CSRF_FIELD, "")):
             return _form(request, 403, OLD_FORM)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core.attempts import Allowance, Bucket, full, give_back, sender, take
+from daemon.core.attempts import THIS_MACHINE, Allowance, Bucket, full, give_back, sender, take
 
 THREE = Allowance(3, 10.0)
+HERE = tuple(ipaddress.ip_network(name) for name in THIS_MACHINE)
+ELSEWHERE = tuple(ipaddress.ip_network(name) for name in ("10.0.0.0/24", "2001:db8:9::/48"))
 steps = st.lists(st.floats(0, 40), min_size=1, max_size=40)
 
 
@@ -68,11 +71,13 @@ def test_a_good_token_costs_nothing() -> None:
     ("peer", "forwarded_for", "expected"),
     [
         ("203.0.113.7", None, "203.0.113.7"),
-        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),  # not from this machine: not believed
+        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),  # from no proxy: not believed
         ("127.0.0.1", None, "127.0.0.1"),
         ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
         ("127.0.0.1", "1.1.1.1, 198.51.100.1", "198.51.100.1"),  # what the sender wrote stands before
         ("::1", "198.51.100.1", "198.51.100.1"),
+        ("::ffff:127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "1.1.1.1, 198.51.100.1, 127.0.0.9", "198.51.100.1"),  # two proxies in a row
         ("127.0.0.1", "unknown", "127.0.0.1"),
         ("127.0.0.1", "", "127.0.0.1"),
         ("::ffff:203.0.113.7", None, "203.0.113.7"),
@@ -84,12 +89,37 @@ def test_a_good_token_costs_nothing() -> None:
     ],
 )
 def test_whom_an_attempt_is_counted_against(peer: str | None, forwarded_for: str | None, expected: str) -> None:
-    assert sender(peer, forwarded_for) == expected
+    assert sender(peer, forwarded_for, HERE) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "expected"),
+    [
+        ("10.0.0.7", "198.51.100.1", "198.51.100.1"),
+        ("::ffff:10.0.0.7", "198.51.100.1", "198.51.100.1"),
+        ("2001:db8:9::7", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.7", "203.0.113.9, 198.51.100.1, 10.0.0.8,2001:db8:9::1", "198.51.100.1"),
+        ("10.0.0.7", "10.0.0.9, 10.0.0.8", "10.0.0.9"),  # who sends is behind the proxies himself
+        ("10.0.0.7", "198.51.100.1, unknown, 10.0.0.8", "10.0.0.8"),
+        ("10.0.0.7", None, "10.0.0.7"),
+        ("10.0.1.7", "198.51.100.1", "10.0.1.7"),
+        ("127.0.0.1", "198.51.100.1", "127.0.0.1"),  # who names proxies names this machine, too, if it is one
+    ],
+)
+def test_a_proxy_elsewhere_is_believed_where_the_settings_name_it(
+    peer: str, forwarded_for: str | None, expected: str
+) -> None:
+    assert sender(peer, forwarded_for, ELSEWHERE) == expected
+
+
+def test_where_no_proxy_is_believed_the_peer_sends() -> None:
+    assert sender("127.0.0.1", "198.51.100.1", ()) == "127.0.0.1"
 
 
 @given(st.none() | st.text(), st.none() | st.text())
 def test_no_address_whatsoever_breaks_the_count(peer: str | None, forwarded_for: str | None) -> None:
-    assert sender(peer, forwarded_for)
+    assert sender(peer, forwarded_for, HERE)
+    assert sender("::1", forwarded_for, HERE)
 
 
 def test_a_bucket_does_not_mind_an_instant_from_before() -> None:
