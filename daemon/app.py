@@ -23,12 +23,13 @@ from daemon.activation import inherited_sockets
 from daemon.clock import SystemClock
 from daemon.compute.calculator import Calculator
 from daemon.config import Settings
+from daemon.core.admission import LANES, Lane
 from daemon.core.freshness import Policy
 from daemon.courier.client import Courier
 from daemon.front import Running, site
 from daemon.intervals.client import IntervalsClient
 from daemon.jobs import backfill, renew_statistics
-from daemon.jobs.kinds import KINDS, OUTGOING
+from daemon.jobs.kinds import EVERY, KINDS, OUTGOING, WELLNESS
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
@@ -63,6 +64,7 @@ from daemon.web.server import application, serving
 log = structlog.get_logger()
 
 COURIERS: Final = 8  # deliveries at once; they wait for others' servers, and for nothing of ours
+READERS: Final = 4  # of wellness at once: enough for the pace that Intervals.icu is asked at
 
 
 async def run(settings: Settings, path: Path) -> None:
@@ -83,7 +85,7 @@ async def run(settings: Settings, path: Path) -> None:
 
         # What jobs work with.
         session = await house.enter_async_context(open_session(settings.strava.timeout_seconds))
-        metrics = Metrics((*KINDS, *OUTGOING))
+        metrics = Metrics(tuple(EVERY))
         calculator = await house.enter_async_context(Calculator(metrics))
         courier = await house.enter_async_context(Courier(allow_private=settings.notifications.allow_private))
         rooms = _rooms(settings, opened.database, session, calculator, courier, metrics)
@@ -99,12 +101,13 @@ async def run(settings: Settings, path: Path) -> None:
         feed = Feed(rooms.database)
         dispatch = _start_news(loops, settings, rooms, feed)
         worker = _start_worker(loops, settings, rooms, reload, feed, dispatch)
+        readers = _start_readers(loops, settings, rooms, worker, feed, dispatch)
         await _start_timers(loops, settings, rooms, worker, reload)
         inbox = _start_inbox(loops, settings, rooms, worker, reload)
-        hints = _start_hints(loops, settings, rooms, worker, reload)
+        hints = _start_hints(loops, settings, rooms, readers, reload)
 
         # The door: opened last, closed first.
-        running = Running(pulse, worker, inbox, hints, feed, metrics)
+        running = Running(pulse, worker, readers, inbox, hints, feed, metrics)
         pages = application(site(settings, rooms, running).routes(), settings.web.proxies)
         pages.middlewares.insert(0, counting(metrics, rooms.clock))
         pages.on_shutdown.append(feed.end)  # open streams would be waited for
@@ -172,9 +175,7 @@ def _start_census(loops: Supervisor, settings: Settings, rooms: Rooms) -> Census
 
 def _start_news(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed) -> Dispatch:
     """Tell what is new: open pages, and whoever is sent webhooks."""
-    # What is cut off is sent again, under the same id: a stop need not wait for a receiver that hangs.
-    work = Work(COURIERS, settings.jobs.lease_seconds, settings.jobs.max_attempts, drain_seconds=0.5)
-    couriers = Worker(rooms, OUTGOING, work)
+    couriers = Worker(rooms, OUTGOING, _among_strangers(settings, COURIERS))
     dispatch = Dispatch(rooms.database, rooms.clock, couriers.wake)
     loops.start("leases of couriers", couriers.renew_leases())  # as with the worker's
     loops.start("couriers", couriers.run())
@@ -186,7 +187,7 @@ def _start_news(loops: Supervisor, settings: Settings, rooms: Rooms, feed: Feed)
 def _start_worker(
     loops: Supervisor, settings: Settings, rooms: Rooms, reload: Reload, feed: Feed, dispatch: Dispatch
 ) -> Worker:
-    """Work off the queue."""
+    """Work off the queue, all of it that waits for nobody but Strava."""
 
     def tell() -> None:
         feed.wake()
@@ -198,6 +199,36 @@ def _start_worker(
     loops.start("worker", worker.run())
     reload.on_change(lambda fresh: worker.move(replace(rooms, streams_days=fresh.retention.streams_days)))
     return worker
+
+
+def _start_readers(
+    loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, feed: Feed, dispatch: Dispatch
+) -> Worker:
+    """Read wellness at Intervals.icu, beside everything else: when it is silent, nothing but wellness waits."""
+
+    def tell() -> None:
+        worker.wake()  # loads may follow from it
+        feed.wake()
+        dispatch.wake()
+
+    def lanes() -> tuple[Lane, ...]:
+        # While nothing is sent, syncs of everybody stay untouched rows; where a person waits, the job says why.
+        return (Lane.LIVE, Lane.INTERACTIVE) if rooms.intervals.is_quiet else LANES
+
+    # A reload moves the worker alone: nothing that it may change is read here.
+    readers = Worker(rooms, announced(WELLNESS, tell), _among_strangers(settings, READERS), lanes)
+    loops.start("leases of readers", readers.renew_leases())  # as with the worker's
+    loops.start("readers", readers.run())
+    return readers
+
+
+def _among_strangers(settings: Settings, workers: int) -> Work:
+    """Say how to work where others' servers are waited for, with no place kept for live work.
+
+    What is cut off is sent again under the same id, or read again: a stop need not wait for a server that hangs.
+    """
+    jobs = settings.jobs
+    return Work(workers, jobs.lease_seconds, jobs.max_attempts, drain_seconds=0.5, live_share=0, asks_strava=False)
 
 
 async def _start_timers(
@@ -255,10 +286,10 @@ def _start_inbox(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Wo
 
 
 def _start_hints(
-    loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, reload: Reload
+    loops: Supervisor, settings: Settings, rooms: Rooms, readers: Worker, reload: Reload
 ) -> IntervalsHints:
     """Look at wellness where Intervals.icu says that it changed."""
-    hints = IntervalsHints(rooms.database, _budget(settings), rooms.clock, worker.wake)
+    hints = IntervalsHints(rooms.database, _budget(settings), rooms.clock, readers.wake)
     loops.start("hints", hints.run())
     reload.on_change(lambda fresh: hints.allow(_budget(fresh)))
     return hints

@@ -5,7 +5,6 @@ Read `site`: whatever is not in it is not served. Refuses to start anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.config import Settings
@@ -58,6 +57,7 @@ class Running:
 
     pulse: Pulse
     worker: Worker
+    readers: Worker
     inbox: Inbox
     hints: IntervalsHints
     feed: Feed
@@ -89,7 +89,7 @@ def site(settings: Settings, rooms: Rooms, running: Running) -> Site:
     endpoints = [
         *HealthPages(running.pulse).endpoints(),
         *_webhooks(settings, rooms, running),
-        *_about_an_athlete(settings, rooms, backlog, running.worker.wake),
+        *_about_an_athlete(settings, rooms, running, backlog),
         *leaving.endpoints(),
         *_about_the_house(settings, rooms, running, backlog),
         *people.endpoints(),
@@ -111,18 +111,17 @@ def _webhooks(settings: Settings, rooms: Rooms, running: Running) -> list[Endpoi
     return endpoints
 
 
-def _about_an_athlete(
-    settings: Settings, rooms: Rooms, backlog: Backlog, wake: Callable[[], None]
-) -> list[Endpoint]:
+def _about_an_athlete(settings: Settings, rooms: Rooms, running: Running, backlog: Backlog) -> list[Endpoint]:
     """Return what is told about one athlete, to himself and to operators."""
     database, clock, calculator, choices = rooms.database, rooms.clock, rooms.calculator, rooms.choices
+    wake = running.worker.wake
     return [
         *ProfilePage(database, clock, backlog, Policy(settings.sync.policy), wake).endpoints(),
         *TrainingPages(database, clock, choices.basis).endpoints(),
         *CurvePages(database, clock, calculator, choices.grade_model).endpoints(),
         *ThresholdPages(database, clock, wake).endpoints(),
         *WellnessPages(database, clock, choices.weights, wake).endpoints(),
-        *IntervalsKeys(database, clock, rooms.cipher, wake).endpoints(),
+        *IntervalsKeys(database, clock, rooms.cipher, running.readers.wake).endpoints(),
         *RecomputePage(database, clock, calculator, choices, wake).endpoints(),
     ]
 

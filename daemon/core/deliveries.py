@@ -34,6 +34,9 @@ DELAYS: Final = tuple(
 ATTEMPTS: Final = len(DELAYS) + 1
 SPREAD: Final = 0.1
 MOST_PATIENT: Final = timedelta(hours=6)  # what a Retry-After is followed to
+SOONEST: Final = timedelta(seconds=5)  # that a delivery is looked at again which found no place
+SOON: Final = timedelta(minutes=1)  # by when, where nothing has waited for long
+LATEST: Final = timedelta(minutes=30)
 HOPELESS: Final = timedelta(days=5)  # an endpoint that nothing has reached for so long is disabled
 
 
@@ -126,6 +129,16 @@ def asked_for(retry_after: str | None, now: datetime) -> timedelta:
         return timedelta(0)
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return max(timedelta(0), at - now)
+
+
+def put_off(waits_since: datetime, failing_since: datetime | None, now: datetime, jitter: float) -> datetime:
+    """Decide when a delivery that found no place is looked at again; `jitter` is uniform in 0…1.
+
+    The longer it has waited, or its endpoint has failed, the later: a backlog of thousands that looks every few
+    seconds would keep a core busy.
+    """
+    so_long = now - min(waits_since, failing_since or waits_since)
+    return now + SOONEST + (min(max(so_long, SOON), LATEST) - SOONEST) * jitter
 
 
 def is_hopeless(failing_since: datetime | None, now: datetime) -> bool:

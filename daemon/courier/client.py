@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 TOTAL_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 SLOW_SECONDS: Final = 1.0
-MOST_AT_ONCE: Final = 4  # to one endpoint
+MOST_AT_ONCE: Final = 4  # to one endpoint, unless it is slow or failing: then one
 WAIT_SECONDS: Final = 1.0
 
 
@@ -38,13 +38,17 @@ class _Forbidden(OSError):
 
 
 class Courier:
-    """Sends webhooks, a few at a time to each endpoint: one that hangs must not keep the others waiting."""
+    """Sends webhooks, a few at a time to each endpoint: one that hangs must not keep the others waiting.
+
+    Take a `place` first, before the work of opening and signing, and `send` while it is held.
+    """
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
         self._session: aiohttp.ClientSession | None = None
         self._places: defaultdict[int, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_AT_ONCE))
-        self._slow: set[int] = set()  # whose last answer took long
+        self._under_way: Counter[int] = Counter()  # places held; the semaphore does not tell how many
+        self._slow: set[int] = set()  # whose last answer took long, or does by now
 
     async def __aenter__(self) -> Self:
         """Open the client."""
@@ -69,30 +73,45 @@ class Courier:
             await self._session.close()
 
     async def send(self, endpoint_id: int, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """POST once; raises Busy where this endpoint has enough under way. Everything else is an Answer."""
-        async with self._place(endpoint_id):
-            began = asyncio.get_running_loop().time()
+        """POST once; whatever comes of it is an Answer."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        late = loop.call_later(SLOW_SECONDS, self._slow.add, endpoint_id)  # known before it has timed out
+        try:
             answer = await self._post(url, body, headers)
-            took_seconds = asyncio.get_running_loop().time() - began
-        (self._slow.add if took_seconds > SLOW_SECONDS else self._slow.discard)(endpoint_id)
+        finally:
+            late.cancel()
+        if (took_seconds := loop.time() - began) <= SLOW_SECONDS:
+            self._slow.discard(endpoint_id)
         log.debug("webhook.sent", endpoint_id=endpoint_id, status=answer.status, seconds=round(took_seconds, 3))
         return answer
 
     @asynccontextmanager
-    async def _place(self, endpoint_id: int) -> AsyncIterator[None]:
-        """Hold one of the endpoint's places; a slow one's are not waited for."""
+    async def place(self, endpoint_id: int, *, is_failing: bool) -> AsyncIterator[None]:
+        """Hold one of the endpoint's places: four, or one that is not waited for where it is slow or failing.
+
+        Raises Busy where there is none.
+        """
         places = self._places[endpoint_id]
-        if places.locked() and endpoint_id in self._slow:
-            raise Busy
+        self._check(endpoint_id, is_failing=is_failing)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await places.acquire()
         except TimeoutError as error:
             raise Busy from error
         try:
-            yield
+            self._check(endpoint_id, is_failing=is_failing)  # once more: it may have become slow while we waited
+            self._under_way[endpoint_id] += 1
+            try:
+                yield
+            finally:
+                self._under_way[endpoint_id] -= 1
         finally:
             places.release()
+
+    def _check(self, endpoint_id: int, *, is_failing: bool) -> None:
+        if (is_failing or endpoint_id in self._slow) and self._under_way[endpoint_id] > 0:
+            raise Busy
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         assert self._session is not None

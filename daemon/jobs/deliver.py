@@ -7,7 +7,7 @@ id. It has no serial key, so that no athlete's work waits for a stranger's serve
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -27,7 +27,6 @@ from daemon.vault.cipher import Cipher
 log = structlog.get_logger()
 
 KIND: Final = deliveries.KIND
-TURNED_AWAY: Final = (timedelta(seconds=5), timedelta(seconds=60))
 
 
 def new(endpoint_id: int, message: Message, now: datetime) -> NewJob:
@@ -74,17 +73,17 @@ async def run(job: Job, rooms: Rooms) -> None:
     try:
         answer = await send(rooms.courier, rooms.cipher, endpoint, message, rooms.clock.now())
     except Busy as error:
-        earliest, latest = TURNED_AWAY
-        until = rooms.clock.now() + earliest + (latest - earliest) * random.random()
+        until = deliveries.put_off(job.queued_at, endpoint.failing_since, rooms.clock.now(), random.random())
         raise QuotaSpent("the endpoint has enough under way", until) from error
     await _settle(job, rooms, endpoint_id, message, answer)
 
 
 async def send(courier: Courier, cipher: Cipher, endpoint: Endpoint, message: Message, now: datetime) -> Answer:
     """Send a message once, signed for this endpoint; raises Busy, and Permanent where no key opens its secret."""
-    opened = webhook_secrets.open_endpoint(cipher, endpoint, now)
-    headers = deliveries.headers(message, opened.secrets, now)
-    return await courier.send(endpoint.endpoint_id, opened.url, message.body, headers)
+    async with courier.place(endpoint.endpoint_id, is_failing=endpoint.failing_since is not None):
+        opened = webhook_secrets.open_endpoint(cipher, endpoint, now)
+        headers = deliveries.headers(message, opened.secrets, now)
+        return await courier.send(endpoint.endpoint_id, opened.url, message.body, headers)
 
 
 async def _settle(job: Job, rooms: Rooms, endpoint_id: int, message: Message, answer: Answer) -> None:

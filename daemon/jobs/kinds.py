@@ -1,4 +1,4 @@
-"""Every kind of job by the name that its rows carry."""
+"""Every kind of job by the name that its rows carry, and which workers claim it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
         sync_athlete,
         walk_history,
         backfill,
-        sync_wellness,
         fit_thresholds,
         validate_thresholds,
         recompute_load,
@@ -47,8 +46,11 @@ KINDS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {
     )
 }
 
-# Kinds that wait for strangers' servers: couriers of their own claim them, so that nothing else waits behind them.
+# Kinds that wait for strangers' servers: workers of their own claim them, so that nothing else waits behind them.
+WELLNESS: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {sync_wellness.KIND: sync_wellness.run}
 OUTGOING: Final[Mapping[str, Callable[[Job, Rooms], Awaitable[None]]]] = {deliver.KIND: deliver.run}
+
+EVERY: Final = {**KINDS, **WELLNESS, **OUTGOING}
 
 # How many calls a job takes at most; for estimates, never for permits. What is not named takes one.
 CALLS: Final[Mapping[str, int]] = {look_at_activity.KIND: 2}

@@ -2,14 +2,15 @@
 
 Lanes that the ledger holds shut are passed over at the claim, so work that waits for quota holds no worker and no
 lease. Some places are kept for live work: a webhook never waits for a backfill to end. A worker claims only kinds
-that it was given: those that wait for strangers have one of their own. This module refuses to know what a job does.
+that it was given: those that wait for strangers have workers of their own. This module refuses to know what a job
+does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,28 +29,39 @@ log = structlog.get_logger()
 
 POLL_SECONDS: Final = 1.0  # for jobs that other daemons queued, and for those whose time comes
 DRAIN_SECONDS: Final = 3.0  # with what the server needs it makes less than five
-LIVE_SHARE: Final = 0.25  # of the workers, for live work alone
+LIVE_SHARE: Final = 0.25  # of the workers, for live work alone, unless told otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much at once, how long a lease lasts unless renewed, when to give up, and how long a stop waits."""
+    """How much at once, how long a lease lasts unless renewed, when to give up, how long a stop waits.
+
+    `live_share` of the workers, 0…1, serve live work alone. Where no job of theirs `asks_strava`, a claim need not
+    read over those that do.
+    """
 
     workers: int
     lease_seconds: float
     max_attempts: int
     drain_seconds: float = DRAIN_SECONDS
+    live_share: float = LIVE_SHARE
+    asks_strava: bool = True
 
 
 class Worker:
-    """Runs jobs until cancelled, then lets the running ones end."""
+    """Runs jobs until cancelled, then lets the running ones end; `lanes` says which it may claim from just now."""
 
     def __init__(
-        self, rooms: Rooms, kinds: Mapping[str, Callable[[Job, Rooms], Awaitable[None]]], work: Work
+        self,
+        rooms: Rooms,
+        kinds: Mapping[str, Callable[[Job, Rooms], Awaitable[None]]],
+        work: Work,
+        lanes: Callable[[], Sequence[Lane]] = lambda: LANES,
     ) -> None:
         self._rooms = rooms
         self._kinds = kinds
         self._work = work
+        self._lanes = lanes
         self._running: dict[asyncio.Task[None], Job] = {}
         self._news = asyncio.Event()
 
@@ -99,7 +111,7 @@ class Worker:
         return self._work.workers - len(self._running)
 
     def _free_for_all(self) -> int:
-        return self._free() - int(LIVE_SHARE * self._work.workers)
+        return self._free() - int(self._work.live_share * self._work.workers)
 
     async def _claim(self) -> int:
         """Start what is due and return how much; 0 as well where every worker is busy."""
@@ -128,10 +140,11 @@ class Worker:
         return len(claimed)
 
     async def _claim_due(self, connection: Connection) -> list[Job]:
-        open_lanes, lease_seconds = self._rooms.gate.open_lanes(), self._work.lease_seconds
+        open_lanes = self._rooms.gate.open_lanes() if self._work.asks_strava else ()
+        lease_seconds = self._work.lease_seconds
         free, claimed = max(0, self._free_for_all()), list[Job]()
         if free > 0:
-            claimed = await jobs.claim_due(connection, self._kinds, LANES, open_lanes, lease_seconds, free)
+            claimed = await jobs.claim_due(connection, self._kinds, self._lanes(), open_lanes, lease_seconds, free)
         most = self._free() - len(claimed)
         if len(claimed) == free and most > 0:  # there may be more
             live = (Lane.LIVE,)

@@ -19,7 +19,7 @@ from daemon.core.freshness import UNSEEN_EDGES, Staleness
 from daemon.core.health import Measured, Verdict
 from daemon.core.quota import MeterUsage
 from daemon.core.schedule import TIMERS
-from daemon.jobs.kinds import KINDS
+from daemon.jobs.kinds import EVERY
 from daemon.limiter.gate import Gate
 from daemon.loops.census import Census, Counted
 from daemon.loops.pulse import Health, Pulse
@@ -157,7 +157,7 @@ def _queue(counted: Counted) -> Iterator[Metric]:
     jobs: dict[tuple[str, str, str], int] = {}
     oldest: dict[str, float] = {lane.value: 0.0 for lane in LANES}
     for row in counted.queue:
-        labels = (row["lane"], row["kind"] if row["kind"] in KINDS else OTHER, row["state"])
+        labels = (row["lane"], row["kind"] if row["kind"] in EVERY else OTHER, row["state"])
         jobs[labels] = jobs.get(labels, 0) + row["jobs"]
         oldest[row["lane"]] = max(oldest[row["lane"]], _age(row["oldest_due_at"], counted.counted_at))
     queue = _gauge("domestique_queue_jobs", "Jobs that are not done.", "lane", "kind", "state")

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.core.schedule import TIMERS
-from daemon.jobs.kinds import KINDS, OUTGOING
+from daemon.jobs.kinds import EVERY
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import WEBHOOK_SECRET, Daemon, eventually
 from tests.support.forked import ROOT
@@ -174,7 +174,7 @@ async def check_bounds(daemon: Daemon, text: str, exported: Exported) -> None:
             strange = [each for each in values if word.fullmatch(each) is None]
             assert not strange, f"{name}{{{label}}} holds {strange}"
     known = {
-        "kind": {*KINDS, *OUTGOING, "other"},
+        "kind": {*EVERY, "other"},
         "timer": set(TIMERS),
         "lane": {"live", "interactive", "scheduled", "backfill"},
         "state": {"queued", "running", "dead", "lent", "free"},

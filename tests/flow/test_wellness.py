@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from daemon.app import READERS
 from tests.flow.conftest import MakeHouse
 from tests.flow.test_backup import piped
 from tests.support.daemon import Daemon, eventually
@@ -89,6 +90,32 @@ async def test_a_hint_of_intervals_moves_a_days_modifier_and_its_load_within_sec
     pulse = next(part for part in shown["parts"] if part["signal"] == "resting_hr")
     assert pulse["adds"] == 0.03
     assert "Resting heart rate" in shown["explanation"]
+
+
+async def test_while_intervals_accepts_and_is_silent_all_other_work_goes_on(make_house: MakeHouse) -> None:
+    daemon = await make_house(athletes=8, jobs__workers="1", strava__timeout_seconds="300")
+    athlete_ids = await daemon.import_athletes()
+    await daemon.sandbox.fault("delay", endpoint="intervals_athlete", seconds=600.0)
+    keys = {row["id"]: row["intervals_api_key"] for row in await daemon.sandbox.athletes()}
+    for athlete_id in athlete_ids[1:]:
+        await connect(daemon, athlete_id, keys[athlete_id])
+
+    async def all_places_are_held() -> bool:
+        running = await daemon.value("SELECT count(*) FROM jobs WHERE kind = 'sync_wellness' AND state = 'running'")
+        return bool(running == READERS)
+
+    await eventually(all_places_are_held)
+    status, _, complaints = await daemon.command("sync", str(athlete_ids[0]))
+    assert status == 0, complaints
+    status, _, complaints = await daemon.command("scheduler", "run", "quick_sync")
+    assert status == 0, complaints
+    activity_id = await daemon.sandbox.make_activity(athlete_id=athlete_ids[0], duration=600, seed=1)
+
+    async def is_scored() -> bool:
+        return await daemon.value("SELECT 1 FROM activity_loads WHERE activity_id = $1", activity_id) is not None
+
+    await eventually(is_scored)
+    assert await all_places_are_held()
 
 
 async def test_a_dead_key_rests_the_wellness_of_its_athlete_and_nothing_else(make_house: MakeHouse) -> None:

@@ -17,9 +17,10 @@ from structlog.testing import capture_logs
 
 from daemon.core import deliveries
 from daemon.core.admission import LANES
+from daemon.core.instruments import SILENT
 from daemon.core.news import Topic
 from daemon.courier import client as courier_module
-from daemon.courier.client import Courier
+from daemon.courier.client import Busy, Courier
 from daemon.jobs import deliver, notifications
 from daemon.jobs.kinds import OUTGOING
 from daemon.jobs.notifications import Wish
@@ -47,7 +48,9 @@ class Post:
         self.clock = SetClock()
         self.dispatch = Dispatch(database, self.clock, lambda: None)
         gate = SimpleNamespace(open_lanes=lambda: LANES, opens_in_seconds=lambda: None)
-        parts = SimpleNamespace(database=database, gate=gate, clock=self.clock, cipher=CIPHER, courier=courier)
+        parts = SimpleNamespace(
+            database=database, gate=gate, clock=self.clock, cipher=CIPHER, courier=courier, instruments=SILENT
+        )
         self.rooms = cast(Rooms, parts)
 
     async def subscribe(self, url: str | None = None, topics: list[Topic] | None = None) -> tuple[int, str]:
@@ -63,7 +66,7 @@ class Post:
     @asynccontextmanager
     async def couriers(self, max_attempts: int = 3) -> AsyncIterator[Worker]:
         """Let couriers work; whoever is cut off in the middle is not waited for."""
-        worker = Worker(self.rooms, OUTGOING, Work(8, 60, max_attempts, drain_seconds=0.05))
+        worker = Worker(self.rooms, OUTGOING, Work(8, 60, max_attempts, drain_seconds=0.05, live_share=0))
         task = asyncio.create_task(worker.run())
         try:
             yield worker
@@ -430,6 +433,116 @@ async def test_a_receiver_that_hangs_takes_four_places_and_the_others_get_theirs
             assert len(post.receiver.received) == 4
         assert hanging != quick_id
     assert await post.rows(f"SELECT 1 FROM jobs WHERE {enough} AND attempts > 0") == []
+
+
+async def test_two_that_hang_hold_a_place_each_and_fresh_news_of_others_go_past_their_backlog(
+    post: Post,
+) -> None:
+    async with receiving() as quick, AsyncExitStack() as stack:
+        stack.callback(post.receiver.gate.set)
+        post.receiver.gate.clear()
+        hanging = [(await post.subscribe())[0] for _ in range(2)]
+        since = post.clock.now() - timedelta(hours=3)
+        await post.rows("UPDATE webhook_endpoints SET failing_since = $1", since)
+        for number in range(20):
+            await post.tell(activity_id=number)
+        while await post.dispatch.dispatch_once():
+            pass
+        _, secret = await post.subscribe(quick.url)
+        await post.tell(activity_id=99)
+        await post.dispatch.dispatch_once()
+        async with post.couriers():
+            assert (await quick.next()).verified(secret)["data"]["activity_id"] == 99
+            await post.until("state = 'queued' AND outcome LIKE 'the endpoint has enough%' HAVING count(*) = 40")
+            await post.until("state = 'done'")
+            running = await post.rows("SELECT payload FROM jobs WHERE state = 'running'")
+            assert sorted(row["payload"]["endpoint_id"] for row in running) == hanging
+            (put_off,) = await post.rows(
+                "SELECT max(run_at) AS to, max(attempts) AS tried FROM jobs WHERE state = 'queued'"
+            )
+            assert put_off["to"] - post.clock.now() > timedelta(minutes=5)  # of forty, spread over half an hour
+            assert put_off["tried"] == 0
+            assert len(post.receiver.received) == 2
+
+
+async def test_what_finds_no_place_is_neither_opened_nor_signed(post: Post) -> None:
+    endpoint_id, _ = await post.subscribe()
+    await post.rows("UPDATE webhook_endpoints SET failing_since = now()")
+    await post.tell(activity_id=5)
+    await post.dispatch.dispatch_once()
+    no_key = SimpleNamespace(**{**vars(post.rooms), "cipher": Cipher([new_key()])})
+    async with post.rooms.courier.place(endpoint_id, is_failing=True):
+        post.rooms = cast(Rooms, no_key)
+        async with post.couriers():
+            await post.until("state = 'queued' AND outcome LIKE 'the endpoint has enough%'")
+
+
+async def test_a_healthy_endpoint_has_four_places_a_slow_one_one_and_a_quick_answer_gives_them_back(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier, url = post.rooms.courier, post.receiver.url
+    monkeypatch.setattr(courier_module, "WAIT_SECONDS", 0.01)
+
+    async def places() -> int:
+        """Take all that there are and return how many."""
+        async with AsyncExitStack() as held:
+            for count in range(10):
+                try:
+                    await held.enter_async_context(courier.place(1, is_failing=False))
+                except Busy:
+                    return count
+        return 10
+
+    assert await places() == 4
+    monkeypatch.setattr(courier_module, "SLOW_SECONDS", 0.0)
+    await courier.send(1, url, b"{}", {})
+    assert await places() == 1
+    monkeypatch.setattr(courier_module, "SLOW_SECONDS", 60.0)
+    await courier.send(1, url, b"{}", {})
+    assert await places() == 4
+
+
+async def test_one_that_does_not_answer_is_known_as_slow_before_it_has_timed_out(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = post.rooms.courier
+    monkeypatch.setattr(courier_module, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(courier_module, "WAIT_SECONDS", 600.0)
+    post.receiver.gate.clear()
+
+    async def deliver_one() -> None:
+        async with courier.place(1, is_failing=False):
+            await courier.send(1, post.receiver.url, b"{}", {})
+
+    hanging = asyncio.create_task(deliver_one())
+    await post.receiver.next()
+    with pytest.raises(Busy):
+        async with courier.place(1, is_failing=False):
+            pass
+    post.receiver.gate.set()
+    await hanging
+
+
+async def test_who_waits_for_a_place_of_one_that_turns_out_to_hang_does_not_get_it(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = post.rooms.courier
+    monkeypatch.setattr(courier_module, "WAIT_SECONDS", 600.0)
+    async with AsyncExitStack() as others:
+        for _ in range(3):
+            await others.enter_async_context(courier.place(1, is_failing=False))
+        async with courier.place(1, is_failing=False):
+            waiting = asyncio.create_task(deliver_nothing(courier))
+            await asyncio.sleep(0)
+            monkeypatch.setattr(courier_module, "SLOW_SECONDS", 0.0)
+            await courier.send(1, post.receiver.url, b"{}", {})
+        with pytest.raises(Busy):
+            await waiting
+
+
+async def deliver_nothing(courier: Courier) -> None:
+    async with courier.place(1, is_failing=False):
+        pass
 
 
 async def test_a_receiver_that_answers_too_late_is_tried_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

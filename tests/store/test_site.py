@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from daemon import config
 from daemon.core.bearer import Scope
 from daemon.front import Running, site
-from daemon.jobs.kinds import KINDS
+from daemon.jobs.kinds import KINDS, WELLNESS
 from daemon.loops.inbox import Budget, Inbox
 from daemon.loops.intervals_hints import IntervalsHints
 from daemon.loops.news import Feed
@@ -67,6 +67,7 @@ def wired(shop: Workshop, directory: Path) -> Site:
     running = Running(
         pulse=Pulse(rooms.database, client_id, lengths, rooms.gate.shut_reason, fleet, rooms.clock),
         worker=Worker(rooms, KINDS, Work(workers=1, lease_seconds=60, max_attempts=1)),
+        readers=Worker(rooms, WELLNESS, Work(workers=1, lease_seconds=60, max_attempts=1)),
         inbox=Inbox(rooms.database, lambda: None),
         hints=IntervalsHints(rooms.database, Budget(1, 1), rooms.clock, lambda: None),
         feed=Feed(rooms.database),

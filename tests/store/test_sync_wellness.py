@@ -221,6 +221,67 @@ async def test_after_a_429_nobody_is_asked_before_the_instant_that_it_named(serv
     assert served.asked() == 2
 
 
+async def test_who_may_not_ask_learns_so_without_waiting_for_the_pace(served: ServedIntervals) -> None:
+    client = IntervalsClient(
+        served.session, served.url, 0.001, SetClock()
+    )  # the next turn is in a quarter of an hour
+    served.fault("slow_down", count=1, seconds=40)
+    today = served.intervals.today(served.athlete)
+    async with asyncio.timeout(30):
+        for _ in range(2):
+            with pytest.raises(QuotaSpent):
+                await client.wellness(served.key, today, today)
+    assert served.asked() == 1
+
+
+async def test_after_some_calls_without_an_answer_nobody_is_asked_for_a_while_and_one_answer_forgets_them(
+    served: ServedIntervals,
+) -> None:
+    clock = SetClock()
+    client = served.client(clock)
+    today = served.intervals.today(served.athlete)
+
+    async def asked_in_vain(count: int) -> None:
+        served.fault("reset")
+        for _ in range(count):
+            assert not client.is_quiet
+            with pytest.raises(Retryable):
+                await client.wellness(served.key, today, today)
+        served.strava.switches.switch_off()
+
+    await asked_in_vain(3)
+    assert client.is_quiet
+    asked = served.asked()
+    with pytest.raises(QuotaSpent, match="does not answer") as refusal:
+        await client.wellness(served.key, today, today)
+    assert refusal.value.until == clock.now() + timedelta(seconds=30)
+    assert served.asked() == asked
+    clock.advance(30)
+    await asked_in_vain(1)
+    clock.advance(59)
+    assert client.is_quiet
+    clock.advance(1)
+    await client.wellness(served.key, today, today)
+    await asked_in_vain(2)
+    assert not client.is_quiet
+
+
+async def test_calls_that_fail_do_not_shorten_what_a_429_has_asked_for(served: ServedIntervals) -> None:
+    clock = SetClock()
+    client = served.client(clock)
+    today = served.intervals.today(served.athlete)
+    served.fault("delay", seconds=0.3)  # all four are under way before the first ends
+    served.fault("slow_down", count=1, seconds=400)
+    served.fault("reset")
+    calls = (client.wellness(served.key, today, today) for _ in range(4))
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert sorted(type(error).__name__ for error in errors) == ["QuotaSpent", *["Retryable"] * 3]
+    clock.advance(399)
+    assert client.is_quiet
+    clock.advance(1)
+    assert not client.is_quiet
+
+
 @pytest.mark.parametrize(
     ("kind", "error"),
     [

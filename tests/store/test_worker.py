@@ -50,11 +50,12 @@ async def working(
     work: Work = THREE,
     lanes: tuple[Lane, ...] = LANES,
     instruments: Instruments = SILENT,
+    claims_from: Callable[[], tuple[Lane, ...]] = lambda: LANES,
 ) -> AsyncIterator[Worker]:
     """A worker at work, started and stopped in the order of the daemon."""
     gate = SimpleNamespace(open_lanes=lambda: lanes, opens_in_seconds=lambda: None)
     rooms = SimpleNamespace(database=database, gate=gate, clock=CLOCK, instruments=instruments)
-    worker = Worker(cast(Rooms, rooms), kinds, work)
+    worker = Worker(cast(Rooms, rooms), kinds, work, claims_from)
     leases, run = asyncio.create_task(worker.renew_leases()), asyncio.create_task(worker.run())
     try:
         yield worker
@@ -319,6 +320,37 @@ async def test_a_quarter_of_the_workers_serves_live_work_alone(
             assert (await held.began.get()).serial_key == 9
         held.may_end.set()
         await until(queue, "state = 'done' HAVING count(*) = 6")
+
+
+async def test_a_worker_without_a_share_for_live_work_gives_all_its_places_to_whatever_waits(
+    database: Database, queue: Connection, held: Held
+) -> None:
+    history = [new_job(f"history:{athlete}", athlete, lane=Lane.BACKFILL) for athlete in range(1, 6)]
+    await jobs.enqueue(queue, history)
+    async with working(database, held.kinds, Work(workers=4, lease_seconds=30, max_attempts=3, live_share=0)):
+        async with asyncio.timeout(30):
+            for _ in range(4):
+                await held.began.get()
+        held.may_end.set()
+        await until(queue, "state = 'done' HAVING count(*) = 5")
+
+
+async def test_a_worker_claims_from_no_lane_that_it_is_told_to_pass_over(
+    database: Database, queue: Connection
+) -> None:
+    """What stays is an untouched row, although it asks nothing of Strava; it goes on once the lane is named."""
+    named = [Lane.LIVE]
+    waits = new_job("everybody", lane=Lane.SCHEDULED, asks_strava=False)
+    await jobs.enqueue(queue, [waits, new_job("ride:1", 1)])
+    async with working(database, {"ride": ride}, claims_from=lambda: tuple(named)) as worker:
+        await until(queue, "dedup_key = 'ride:1' AND state = 'done'")
+        await jobs.enqueue(queue, [new_job("ride:2", 2)])
+        worker.wake()
+        await until(queue, "dedup_key = 'ride:2' AND state = 'done'")
+        assert await queue.fetchval("SELECT attempts FROM jobs WHERE dedup_key = 'everybody'") == 0
+        named.append(Lane.SCHEDULED)
+        worker.wake()
+        await until(queue, "dedup_key = 'everybody' AND state = 'done'")
 
 
 async def test_a_worker_that_is_free_takes_what_is_queued_as_soon_as_it_is_told(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from daemon.core.admission import LANES, Lane
-from daemon.jobs.kinds import KINDS, OUTGOING
+from daemon.jobs.kinds import EVERY
 from daemon.store import athletes, jobs
 from daemon.store.database import Connection
 from daemon.store.jobs import Job, NewJob
@@ -27,7 +27,7 @@ def new_job(dedup_key: str, athlete_id: int | None = None, **changes: Any) -> Ne
     return replace(plain, **changes)
 
 
-ANY_KIND = frozenset({"ride", *KINDS, *OUTGOING})
+ANY_KIND = frozenset({"ride", *EVERY})
 
 
 async def claim(connection: Connection, most: int = 10, lanes: Iterable[Lane] = LANES) -> list[Job]:

@@ -12,7 +12,7 @@ import orjson
 
 from daemon.compute.calculator import Calculator
 from daemon.core.admission import LANES
-from daemon.jobs.kinds import KINDS
+from daemon.jobs.kinds import EVERY
 from daemon.jobs.rooms import Rooms
 from daemon.science.evidence import Activity
 from daemon.science.fitness import Basis
@@ -140,7 +140,7 @@ class Bureau:
         """Run one job that is due; its errors are the test's."""
         job = await self.claim()
         if job is not None:
-            await KINDS[job.kind](job, self.rooms)
+            await EVERY[job.kind](job, self.rooms)
         return job
 
     async def work_off(self) -> list[str]:

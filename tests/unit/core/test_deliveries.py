@@ -145,6 +145,36 @@ def test_only_two_hundreds_are_success_and_only_410_ends_it() -> None:
     assert "redirects are not followed" in Answer(301).sentence
 
 
+@settings(max_examples=100)
+@given(
+    waited=st.timedeltas(timedelta(seconds=-5), timedelta(days=6)),
+    failing=st.none() | st.timedeltas(timedelta(seconds=-5), timedelta(days=6)),
+    jitter=st.floats(0, 1),
+)
+def test_what_finds_no_place_is_put_off_within_bounds_and_the_longer_the_longer_it_has_been_so(
+    waited: timedelta, failing: timedelta | None, jitter: float
+) -> None:
+    def put_off(by: timedelta = timedelta()) -> timedelta:
+        failing_since = NOW - failing if failing is not None else None
+        return deliveries.put_off(NOW - waited - by, failing_since, NOW, jitter) - NOW
+
+    assert timedelta(seconds=5) <= put_off() <= timedelta(minutes=30)
+    assert put_off() <= put_off(timedelta(minutes=7))
+
+
+def test_a_burst_comes_back_within_a_minute_and_the_backlog_of_an_endpoint_that_is_down_within_half_an_hour() -> (
+    None
+):
+    def latest(waited: timedelta, failing: timedelta | None) -> timedelta:
+        failing_since = NOW - failing if failing is not None else None
+        return deliveries.put_off(NOW - waited, failing_since, NOW, 1) - NOW
+
+    moment = timedelta(seconds=1)
+    assert latest(moment, None) == timedelta(minutes=1)
+    assert latest(moment, timedelta(minutes=10)) == latest(timedelta(minutes=10), None) == timedelta(minutes=10)
+    assert latest(moment, timedelta(days=3)) == timedelta(minutes=30)
+
+
 def test_an_endpoint_is_hopeless_after_five_days_without_a_break() -> None:
     assert not deliveries.is_hopeless(None, NOW)
     assert not deliveries.is_hopeless(NOW - timedelta(days=4.9), NOW)
