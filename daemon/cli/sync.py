@@ -51,7 +51,7 @@ async def _report(
         return planned.report, planned.obstacle is None
     trial = SyncTrial(opened.database, clock, on_queued=lambda: None)  # the worker is the daemon's
     report = await trial.perform(athlete_id, planned.lookback, LONGEST_SECONDS)
-    return report, report["state"] == "done"
+    return report, report is not None and report["state"] == "done"
 
 
 def _print_plan(report: dict[str, Any]) -> None:

@@ -139,7 +139,7 @@ class AthleteNeedsAuthorization(About):
 
 @dataclass(frozen=True, slots=True)
 class AthleteDisconnected(About):
-    """He took the authorization back, and Strava has confirmed it."""
+    """He took the authorization back, and Strava has confirmed it; or he is being erased by hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,11 @@ async def _leave_farewell(connection: Connection, athlete_id: int, now: datetime
 
 async def erase(connection: Connection, athlete_id: int) -> None:
     """Delete all that hangs on an athlete, and all that names him, in the caller's transaction, which holds him."""
+    # Jobs first: from then on nothing is at work that could write any of the rest.
     await jobs.forget_athlete(connection, athlete_id)
     await events.forget_owner(connection, athlete_id)
     await outbox.forget_athlete(connection, athlete_id)
     await runs.forget_athlete(connection, athlete_id)
     await athletes.erase(connection, athlete_id)
+    # And last: whoever queued without holding him, but held a row of his, has committed by now.
+    await jobs.forget_athlete(connection, athlete_id)

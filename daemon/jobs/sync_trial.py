@@ -107,17 +107,18 @@ class SyncTrial:
         self._clock = clock
         self._on_queued = on_queued
 
-    async def perform(self, athlete_id: int, lookback: timedelta, seconds: float) -> dict[str, Any]:
+    async def perform(self, athlete_id: int, lookback: timedelta, seconds: float) -> dict[str, Any] | None:
         """Sync now and report calls, activities and loads; `state` is done, or where it stands after `seconds`.
 
         `calls` are those that were needed; what the network made Strava be asked twice is in the quota's count. The
-        athlete must be known and without an obstacle.
+        athlete must be without an obstacle; None where he has left since that was looked at.
         """
         began = self._clock.elapsed_seconds()
         new = sync_athlete.new(athlete_id, lookback, Lane.INTERACTIVE, self._clock.now(), "somebody asks for it")
         async with self._database.transaction() as connection:
             since = await outbox.end(connection)
-            await athletes.hold_known(connection, [athlete_id])
+            if not await athletes.hold_known(connection, [athlete_id]):
+                return None
             (job_id,) = await jobs.enqueue(connection, [new])
         self._on_queued()
         waiting = _Waiting(athlete_id, job_id, since, began + seconds)

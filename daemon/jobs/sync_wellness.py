@@ -19,7 +19,7 @@ from daemon.core.wellness import window
 from daemon.intervals.wire import Credential
 from daemon.jobs import wellness_days
 from daemon.jobs.rooms import Rooms
-from daemon.store import intervals_credentials, jobs, outbox
+from daemon.store import athletes, intervals_credentials, jobs, outbox
 from daemon.store.database import Connection
 from daemon.store.intervals_credentials import BegunSync
 from daemon.store.jobs import Job, NewJob
@@ -66,7 +66,7 @@ async def run(job: Job, rooms: Rooms) -> None:
     async with rooms.database.transaction() as connection:
         sync = await intervals_credentials.begin_sync(connection, athlete_id)
         if sync is None:
-            await jobs.complete(connection, job, "no key of Intervals.icu is in force")
+            await _settle_needless(connection, job, athlete_id, "no key of Intervals.icu is in force")
             return
     with structlog.contextvars.bound_contextvars(athlete_id=athlete_id):
         await _sync(job, rooms, athlete_id, sync)
@@ -85,7 +85,7 @@ async def _sync(job: Job, rooms: Rooms, athlete_id: int, sync: BegunSync) -> Non
     now = rooms.clock.now()
     async with rooms.database.transaction() as connection:
         if not await intervals_credentials.finish_sync(connection, athlete_id, sync, intervals_id, now):
-            await jobs.complete(connection, job, "a newer sync has begun, or the key is gone")
+            await _settle_needless(connection, job, athlete_id, "a newer sync has begun, or the key is gone")
             return
         count = await wellness_days.settle_sync(
             connection, athlete_id, seen, days_asked, rooms.choices.weights, now
@@ -94,10 +94,20 @@ async def _sync(job: Job, rooms: Rooms, athlete_id: int, sync: BegunSync) -> Non
     log.info("wellness.synced", days=len(seen), changed=count, reason=job.payload["reason"])
 
 
+async def _settle_needless(connection: Connection, job: Job, athlete_id: int, outcome: str) -> None:
+    """Settle what has nothing to store; where the athlete is gone, not even that it ran may be kept."""
+    if await athletes.hold_known(connection, [athlete_id]):
+        await jobs.complete(connection, job, outcome)
+    else:
+        await jobs.vanish(connection, job)
+
+
 async def _settle_refused(job: Job, rooms: Rooms, athlete_id: int, sync: BegunSync, reason: str) -> None:
     async with rooms.database.transaction() as connection:
         refused = await intervals_credentials.refuse(connection, athlete_id, sync, reason, rooms.clock.now())
         if refused:
             await outbox.write(connection, Topic.INTERVALS_REFUSED, athlete_id, {"reason": reason})
-        await jobs.complete(connection, job, reason if refused else "the key was replaced meanwhile")
+            await jobs.complete(connection, job, reason)
+        else:
+            await _settle_needless(connection, job, athlete_id, "the key was replaced meanwhile")
     log.warning("intervals.refused", reason=reason, still_stored=refused)

@@ -73,10 +73,11 @@ class Dispatch:
             if not news:
                 return 0
             # Held until we commit: an erasure waits, then finds these jobs too; one that was first leaves nobody.
+            # Who is leaving is still there: the news that he leaves is about him.
             concerned = {each.athlete_id for each in news if each.athlete_id is not None}
-            known = await athletes.hold_known(connection, concerned)
+            present = await athletes.hold_present(connection, concerned)
             listeners = await webhook_endpoints.list_active(connection)
-            alive = [each for each in news if each.athlete_id is None or each.athlete_id in known]
+            alive = [each for each in news if each.athlete_id is None or each.athlete_id in present]
             queued = await jobs.enqueue(connection, self._deliveries(alive, listeners))
             await news_cursors.advance(connection, READER, news[-1].position)
         if queued:

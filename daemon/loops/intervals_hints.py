@@ -22,7 +22,7 @@ from daemon.core.errors import Retryable
 from daemon.core.wellness import FIRST_DAYS
 from daemon.jobs import sync_wellness
 from daemon.loops.inbox import Budget
-from daemon.store import intervals_credentials, jobs
+from daemon.store import athletes, intervals_credentials, jobs
 from daemon.store.database import Database
 from daemon.store.jobs import NewJob
 
@@ -85,7 +85,8 @@ class IntervalsHints:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             found = await intervals_credentials.find(connection, hints.keys())
-            queued = [self._job(athlete_id, hints[name], now) for athlete_id, name in found]
+            known = await athletes.hold_known(connection, [athlete_id for athlete_id, _ in found])
+            queued = [self._job(athlete_id, hints[name], now) for athlete_id, name in found if athlete_id in known]
             await jobs.enqueue(connection, queued)
         log.info("hints.queued", hints=len(hints), jobs=len(queued))
         if queued:

@@ -46,7 +46,7 @@ from daemon.jobs import (
 )
 from daemon.limiter.gate import read_with_demand
 from daemon.science.thresholds import Occasion as FitOccasion
-from daemon.store import intervals_credentials, jobs, receivers, runs, sync_states
+from daemon.store import athletes, intervals_credentials, jobs, receivers, runs, sync_states
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import NewJob
 from daemon.store.runs import Ask, NewAsk, Progress, Run
@@ -114,9 +114,11 @@ async def _ask_for_wellness(days: int, means: Means, reason: str) -> str:
         athlete_ids = await intervals_credentials.active(connection)
     for begin in range(0, len(athlete_ids), MOST_PER_PAGE):
         now, part = means.clock.now(), athlete_ids[begin : begin + MOST_PER_PAGE]
-        queued = [sync_wellness.new(athlete_id, days, Lane.SCHEDULED, now, reason) for athlete_id in part]
         async with means.database.transaction() as connection:
-            await jobs.enqueue(connection, queued)
+            known = await athletes.hold_known(connection, part)
+            await jobs.enqueue(
+                connection, [sync_wellness.new(each, days, Lane.SCHEDULED, now, reason) for each in known]
+            )
         means.on_queued()
     return f", asked for {days} days of wellness of {len(athlete_ids)}" if athlete_ids else ""
 
@@ -173,8 +175,10 @@ async def _fit(occasion: FitOccasion, run: Run, means: Means) -> str:
         )
         now = means.clock.now()
         async with means.database.transaction() as connection:
+            # Before the run's row, in the order of an erasure, which goes from the athlete to the runs.
+            known = await athletes.hold_known(connection, [one.athlete_id for one in page])
             await runs.advance(connection, run, come, [])
-            await jobs.enqueue(connection, [fit_thresholds.new(one.athlete_id, occasion, now) for one in page])
+            await jobs.enqueue(connection, [fit_thresholds.new(each, occasion, now) for each in known])
         means.on_queued()
 
 
@@ -293,8 +297,10 @@ async def _consider_page(
     )
     now = means.clock.now()
     async with means.database.transaction() as connection:
+        # Before the run's row, as in _fit.
+        known = await athletes.hold_known(connection, [athlete.athlete_id for athlete in page])
         await runs.advance(connection, run, come, asks)
-        await jobs.enqueue(connection, [job for athlete in page for job in beside(athlete.athlete_id, now)])
+        await jobs.enqueue(connection, [job for athlete_id in known for job in beside(athlete_id, now)])
     log.info("run.page_considered", athletes=len(page), to_sync=len(asks), cursor_athlete_id=come.cursor_athlete_id)
 
 

@@ -102,6 +102,7 @@ class Sweeper:
             "streams": await self._in_batches(activities.prune_streams, now - timedelta(days=kept.streams_days)),
             "events": await self._in_batches(events.prune, now - timedelta(days=kept.events_days)),
             "jobs": await self._in_batches(jobs.prune, now - timedelta(days=kept.jobs_days)),
+            "strays": await self._in_batches(jobs.prune_strays, now),
             "quarters": await self._in_batches(ledgers.prune_past, now - QUARTERS_KEPT),
             "asks": await self._in_batches(runs.prune_asks, now - timedelta(days=kept.runs_days)),
             "news": await self._in_batches(outbox.prune, now - NEWS_KEPT),

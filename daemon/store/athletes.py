@@ -51,6 +51,12 @@ async def hold_known(connection: Connection, athlete_ids: Collection[int]) -> fr
     return frozenset(row["athlete_id"] for row in rows)
 
 
+async def hold_present(connection: Connection, athlete_ids: Collection[int]) -> frozenset[int]:
+    """Return which of these ids are not erased, as hold_known, but with those who are leaving."""
+    rows = await fetched(_queries.hold_present(connection, athlete_ids=sorted(set(athlete_ids))))
+    return frozenset(row["athlete_id"] for row in rows)
+
+
 async def lose_activities(connection: Connection, athlete_id: int) -> None:
     """Store that an athlete has not granted his activities after all."""
     await _queries.lose_activities(connection, athlete_id=athlete_id)

@@ -181,9 +181,21 @@ async def prune(connection: Connection, before: datetime, most: int) -> int:
     return count
 
 
+async def prune_strays(connection: Connection, before: datetime, most: int) -> int:
+    """Drop up to `most` jobs queued before an instant for athletes who are gone; returns how many were found."""
+    rows = await fetched(_queries.hold_strays(connection, before=before, most=most))
+    if rows:
+        await _queries.drop_strays(connection, job_ids=[row["job_id"] for row in rows])
+    return len(rows)
+
+
 async def forget_athlete(connection: Connection, athlete_id: int) -> None:
-    """Drop every job on an athlete's data, for his erasure; what runs of them can settle nothing."""
-    await _queries.forget_athlete(connection, athlete_id=athlete_id)
+    """Drop every job on an athlete's data, for his erasure; what runs of them can settle nothing.
+
+    Looks until there is none: what completed while we waited for it may have left a follow-up.
+    """
+    while await _queries.forget_athlete(connection, athlete_id=athlete_id):
+        pass
 
 
 async def vanish(connection: Connection, job: Job) -> None:

@@ -41,15 +41,22 @@ class SyncPages:
         athlete_id, query = whose(request), query_of(request, SyncQuery)
         planned = await self._plan(athlete_id)
         if planned is None:
-            raise Refused(UNKNOWN_ATHLETE, f"athlete {athlete_id} is unknown: `domestique athletes list`")
+            raise _unknown(athlete_id)
         if query.dry_run:
             return modelled(SyncPlan.model_validate(planned.report))
         if planned.obstacle is not None:
             raise Refused(CONFLICT, planned.obstacle)
-        report = told(await self._trial.perform(athlete_id, planned.lookback, LONGEST_SECONDS))
+        performed = await self._trial.perform(athlete_id, planned.lookback, LONGEST_SECONDS)
+        if performed is None:
+            raise _unknown(athlete_id)
+        report = told(performed)
         return modelled(report, 200 if report.state in {"done", "dead"} else 202)
 
     async def _plan(self, athlete_id: int) -> Plan | None:
         async with self._database.connection() as connection:
             proof = await receivers.proof(connection, self._client_id)
             return await plan(connection, athlete_id, self._clock.now(), proof, self._policy)
+
+
+def _unknown(athlete_id: int) -> Refused:
+    return Refused(UNKNOWN_ATHLETE, f"athlete {athlete_id} is unknown: `domestique athletes list`")

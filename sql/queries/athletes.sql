@@ -17,6 +17,10 @@ INSERT INTO turns (athlete_id) VALUES (:athlete_id) ON CONFLICT (athlete_id) DO 
 SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]) AND leaving_at IS NULL
 ORDER BY athlete_id FOR KEY SHARE;
 
+-- name: hold_present(athlete_ids)
+-- Held as in hold_known, but whoever is leaving is there until he is erased: that he leaves has still to be told.
+SELECT athlete_id FROM athletes WHERE athlete_id = ANY(:athlete_ids::bigint[]) ORDER BY athlete_id FOR KEY SHARE;
+
 -- name: lose_activities(athlete_id)!
 -- What Strava says of a scope counts more than what was granted once; a reconnect writes the scope anew.
 UPDATE athletes SET scope = array_remove(array_remove(scope, 'activity:read'), 'activity:read_all')

@@ -232,11 +232,37 @@ WITH old AS (
 )
 SELECT count(*) FROM gone;
 
--- name: forget_athlete(athlete_id)!
+-- name: forget_athlete(athlete_id)$
 -- Those without a serial key tell in their payload about whom they are. What runs of them loses its lease: it settles
--- nothing and rolls back.
-DELETE FROM jobs WHERE serial_key = :athlete_id
-    OR (serial_key IS NULL AND payload->>'athlete_id' = (:athlete_id::bigint)::text);
+-- nothing and rolls back. What settles while we wait for its row may have queued a follow-up that our snapshot lacks,
+-- so this returns how many the snapshot had: once it had none, nothing runs that could queue another. Each state by the
+-- index that it has, but deleted by id: whatever has become of a row meanwhile, it goes.
+WITH his AS MATERIALIZED (
+    SELECT job_id FROM jobs WHERE state = 'queued' AND serial_key = :athlete_id
+    UNION ALL
+    SELECT job_id FROM jobs WHERE state = 'running' AND serial_key = :athlete_id
+    UNION ALL
+    SELECT job_id FROM jobs WHERE state IN ('done', 'dead') AND serial_key = :athlete_id
+    UNION ALL
+    SELECT job_id FROM jobs WHERE serial_key IS NULL AND payload->>'athlete_id' = (:athlete_id::bigint)::text
+), gone AS (
+    DELETE FROM jobs WHERE job_id = ANY(ARRAY(SELECT job_id FROM his))
+)
+SELECT count(*) FROM his;
+
+-- name: hold_strays(before, most)
+-- Queued for somebody who has no turn, and so is gone: such a job is never claimed, yet names him and looks late. By
+-- the index on queued jobs; rows that another sweeper or an asker holds are skipped.
+SELECT j.job_id FROM jobs j
+WHERE j.state = 'queued' AND j.serial_key IS NOT NULL AND j.queued_at < :before::timestamptz
+    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.athlete_id = j.serial_key)
+LIMIT :most::integer FOR UPDATE OF j SKIP LOCKED;
+
+-- name: drop_strays(job_ids)!
+-- In the transaction of `hold_strays`. Asked once more with a snapshot from after the lock: who has connected again
+-- in between has merged his first job into the stray one.
+DELETE FROM jobs j WHERE j.job_id = ANY(:job_ids::bigint[]) AND j.state = 'queued'
+    AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.athlete_id = j.serial_key);
 
 -- name: vanish(job_id, token)^
 -- Fenced as complete is; not even that it ran is kept.

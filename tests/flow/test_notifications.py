@@ -90,6 +90,30 @@ async def test_a_kill_while_the_receiver_answers_costs_nothing_and_the_id_stays(
         await eventually(is_delivered)
 
 
+async def test_that_an_athlete_leaves_by_hand_is_told_before_he_is_erased(make_house: MakeHouse) -> None:
+    daemon = await make_house(athletes=2, notifications__allow_private="true")
+    first, second = await daemon.import_athletes()
+    token = await daemon.new_token("operate")
+    async with receiving() as receiver:
+        secret = await added(daemon, receiver, "--topic", "athlete.disconnected")
+
+        headers = {"Authorization": f"Bearer {token}"}
+        async with daemon.sandbox.session.delete(f"{daemon.url}/athletes/{first}", headers=headers) as answer:
+            assert answer.status == 202
+        _, told = await next_of(receiver, secret, "athlete.disconnected")
+        assert told["data"]["athlete_id"] == first
+        status, _, complaints = await daemon.command("athletes", "erase", str(second), "--yes")
+        assert status == 0, complaints
+        _, told = await next_of(receiver, secret, "athlete.disconnected")
+        assert told["data"]["athlete_id"] == second
+
+        async def is_empty() -> bool:
+            return bool(await daemon.value("SELECT count(*) FROM athletes") == 0)
+
+        await eventually(is_empty)
+        assert await daemon.value("SELECT count(*) FROM jobs WHERE kind = 'deliver'") == 0
+
+
 async def test_the_command_line_keeps_endpoints_and_says_what_is_wrong(
     make_house: MakeHouse, tmp_path: Path
 ) -> None:

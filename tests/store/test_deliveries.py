@@ -21,7 +21,7 @@ from daemon.core.instruments import SILENT
 from daemon.core.news import Topic
 from daemon.courier import client as courier_module
 from daemon.courier.client import Busy, Courier
-from daemon.jobs import deliver, notifications
+from daemon.jobs import deliver, erase_athlete, notifications
 from daemon.jobs.kinds import OUTGOING
 from daemon.jobs.notifications import Wish
 from daemon.jobs.rooms import Rooms
@@ -217,6 +217,15 @@ async def test_news_of_an_athlete_who_is_being_erased_become_no_deliveries(post:
             await athletes.erase(erasing, 1)
         assert await dispatching == 1
     assert await post.rows("SELECT 1 FROM jobs WHERE kind = 'deliver'") == []
+
+
+async def test_that_an_athlete_leaves_is_told_while_he_is_still_there(post: Post) -> None:
+    await post.subscribe()
+    async with post.database.transaction() as connection:
+        assert await erase_athlete.begin(connection, 1, "athlete", post.clock.now())
+    assert await post.dispatch.dispatch_once() == 1
+    (row,) = await post.rows("SELECT payload FROM jobs WHERE kind = 'deliver'")
+    assert (row["payload"]["type"], row["payload"]["athlete_id"]) == ("athlete.disconnected", 1)
 
 
 # From jobs to the receiver

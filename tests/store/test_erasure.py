@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import orjson
+import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
@@ -42,7 +43,7 @@ from daemon.store import (
     thresholds,
     web_sessions,
 )
-from daemon.store.database import Connection, Database
+from daemon.store.database import Connection, Database, fetched, named_queries
 from daemon.store.events import Arrival
 from daemon.store.jobs import Job
 from daemon.store.runs import NewAsk, Progress
@@ -274,6 +275,84 @@ async def test_an_erasure_waits_for_a_fold_that_has_seen_the_athlete_and_takes_i
     await erasing
 
     assert await connection.fetchval("SELECT count(*) FROM jobs WHERE state = 'queued'") == 0
+
+
+async def test_the_follow_up_of_a_step_that_ends_as_the_erasure_begins_goes_too(
+    database: Database, connection: Connection
+) -> None:
+    """The step changes nothing, so it holds no athlete: its follow-up is younger than the erasure's first look."""
+    await jobs.enqueue(connection, [new_job("walk_history:1", 1)])
+    step = await claim_one(connection)
+    await deauthorize(connection, 1, days_ago=8)
+    erasure = await claimed_erasure(connection, 1)
+
+    async with database.transaction() as stepping:
+        await jobs.enqueue(stepping, [new_job("walk_history:1", 1)])
+        await outbox.write(stepping, Topic.ACTIVITY_PROCESSED, 1, {})
+        await jobs.complete(stepping, step, "nothing had changed")
+        erasing = asyncio.create_task(erase_athlete.run(erasure, rooms(database)))
+        await until_waiting(connection)
+    await erasing
+
+    assert await connection.fetchval("SELECT count(*) FROM jobs") == 0
+    assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_what_was_queued_for_somebody_who_is_gone_is_swept_away_and_nothing_else(
+    database: Database, connection: Connection
+) -> None:
+    await jobs.enqueue(connection, [new_job("stray", 404), new_job("his", 1), new_job("house work")])
+
+    async with database.transaction() as sweeping:
+        assert await jobs.prune_strays(sweeping, LONG_AGO, most=10) == 0  # queued since
+        assert await jobs.prune_strays(sweeping, later(60), most=10) == 1
+
+    left = await connection.fetch("SELECT dedup_key FROM jobs ORDER BY 1")
+    assert [row["dedup_key"] for row in left] == ["his", "house work"]
+
+
+async def test_a_stray_job_into_which_somebody_who_connects_again_merges_his_first_stays(
+    database: Database, connection: Connection
+) -> None:
+    queries = named_queries("jobs")
+    await jobs.enqueue(connection, [new_job("stray", 404)])
+    async with database.transaction() as sweeping:
+        (stray,) = await fetched(queries.hold_strays(sweeping, before=later(60), most=10))
+        await add_athletes(connection, [404])  # as we hold the row: his own first job waits for it
+        await queries.drop_strays(sweeping, job_ids=[stray["job_id"]])
+    assert await connection.fetchval("SELECT count(*) FROM jobs WHERE serial_key = 404") == 1
+
+
+DELETING = [
+    ("jobs", "forget_athlete", 1, {"jobs_settled_of_athlete", "jobs_about_athlete"}),
+    ("events", "forget_owner", 1, {"events_by_owner"}), ("outbox", "forget_athlete", 1, {"outbox_by_athlete"}),
+    ("athletes", "erase", 1, {"athletes_pkey"}), ("events", "prune_budgets", LONG_AGO, {"webhook_budgets_by_hour"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value", "indexes"), DELETING, ids=[f"{one[0]}.{one[1]}" for one in DELETING]
+)
+async def test_what_an_erasure_deletes_it_finds_by_indexes(
+    connection: Connection, table: str, name: str, value: object, indexes: set[str]
+) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")  # so that the few rows of a test tempt nobody
+        sql = getattr(named_queries(table), name).sql
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", value))
+    assert "Seq Scan" not in plan and all(index in plan for index in indexes), plan
+
+
+async def test_what_hangs_on_an_athlete_or_an_activity_is_found_by_an_index_as_it_goes_with_it(
+    connection: Connection,
+) -> None:
+    bare = await connection.fetch(
+        "SELECT c.conrelid::regclass::text AS hangs FROM pg_constraint c"
+        " WHERE c.contype = 'f' AND c.confrelid IN ('athletes'::regclass, 'activities'::regclass)"
+        " AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1]"
+        " AND coalesce(pg_get_expr(i.indpred, i.indrelid), 'IS NOT NULL') LIKE '%IS NOT NULL%')"
+    )
+    assert [row["hangs"] for row in bare] == []
 
 
 async def test_an_event_that_meets_an_erasure_finds_nobody(database: Database, connection: Connection) -> None:

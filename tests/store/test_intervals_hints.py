@@ -19,7 +19,7 @@ from daemon.core.wellness import FIRST_DAYS
 from daemon.loops import intervals_hints
 from daemon.loops.inbox import Budget
 from daemon.loops.intervals_hints import IntervalsHints
-from daemon.store import intervals_credentials
+from daemon.store import athletes, intervals_credentials
 from daemon.store.database import Connection, Database
 from daemon.web.intervals import LARGEST_BODY, IntervalsWebhook
 from daemon.web.server import serving
@@ -99,6 +99,13 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def house(database: Database, connection: Connection) -> AsyncIterator[House]:
     async with housed(database, connection, Budget(60, 3000)) as house:
         yield house
+
+
+async def test_of_whoever_is_leaving_nothing_is_queued_any_more(house: House) -> None:
+    await house.connection.execute("UPDATE intervals_credentials SET intervals_id = 'i2' WHERE athlete_id = 2")
+    assert await athletes.leave(house.connection, 1, house.clock.now())
+    await house.hint("i1", "i2")
+    assert [job["payload"]["athlete_id"] for job in await house.jobs()] == [2]
 
 
 async def test_a_hint_becomes_a_live_sync_of_the_days_that_it_may_concern(house: House) -> None:

@@ -20,6 +20,7 @@ from daemon.jobs import sync_athlete
 from daemon.jobs.kinds import KINDS
 from daemon.jobs.sync_trial import SyncTrial, plan
 from daemon.loops.worker import Work, Worker
+from daemon.store import athletes
 from daemon.web import sync as sync_pages
 from daemon.web.sync import SyncPages
 from tests.support.admin import bearer, make_tokens, opened
@@ -193,3 +194,13 @@ async def test_a_dry_run_that_is_neither_is_refused(shop: Workshop, athlete_id: 
 
     assert status == 400
     assert await shop.value("SELECT count(*) FROM jobs") == 0
+
+
+async def test_who_has_left_since_he_was_looked_up_is_asked_nothing_about(shop: Workshop, athlete_id: int) -> None:
+    async with shop.rooms.database.connection() as connection:
+        assert await athletes.leave(connection, athlete_id, shop.rooms.clock.now())
+    trial = SyncTrial(shop.rooms.database, shop.rooms.clock, lambda: None)
+
+    assert await trial.perform(athlete_id, timedelta(days=1), seconds=0) is None
+
+    assert await shop.value("SELECT count(*) FROM jobs WHERE kind = 'sync_athlete' AND state = 'queued'") == 0

@@ -323,3 +323,14 @@ async def test_a_stored_key_opens_for_its_athlete_and_kind_alone(
     with pytest.raises(Permanent, match="belongs to another row"):
         await sync_wellness.run(job, served.rooms(database, CLOCK))
     assert served.strava.journal.received == 0
+
+
+async def test_of_a_sync_for_somebody_who_is_gone_no_row_is_kept(
+    database: Database, connection: Connection, served: ServedIntervals
+) -> None:
+    job = await claimed(connection, served)
+    await athletes.erase(connection, served.athlete.id)
+
+    await sync_wellness.run(job, served.rooms(database, CLOCK))
+
+    assert await connection.fetchval("SELECT count(*) FROM jobs WHERE job_id = $1", job.job_id) == 0

@@ -19,16 +19,18 @@ from daemon.core.errors import Retryable
 from daemon.core.freshness import STALE_URGENCY, Athlete, Occasion, Policy, Proof, Skip, Sync
 from daemon.core.quota import Lengths, Limits
 from daemon.core.schedule import TIMERS, latest_due, next_due
+from daemon.jobs import erase_athlete
 from daemon.loops import occasions
 from daemon.loops import timers as loop
 from daemon.loops.occasions import Means
 from daemon.loops.timers import Timers
-from daemon.store import intervals_credentials, ledgers, runs, timers, vitals
+from daemon.store import athletes, intervals_credentials, ledgers, runs, timers, vitals
 from daemon.store.database import Connection, Database
 from daemon.store.runs import Run, SyncResult
 from tests.support.clocks import SetClock
 from tests.support.daemon import eventually
 from tests.support.schedule import ask_rows, connect_athletes, expire_run, held_run, planned, work_off
+from tests.support.sessions import until_waiting
 
 ZONE: Final = ZoneInfo("Europe/Zurich")
 NEWS: Final = SyncResult("synced", calls=1, new_activities=2, missed_webhooks=1)
@@ -339,6 +341,29 @@ async def test_wellness_is_read_again_of_whoever_gave_a_key(
         (3, days * 86_400),
     }
     assert f"asked for {days} days of wellness of 2" in row["result"]
+
+
+@pytest.mark.parametrize("job", ["quick_sync", "weekly_thresholds", "resting_hr", "monthly_load"])
+async def test_for_whom_an_erasure_takes_away_as_he_is_considered_nothing_is_queued(
+    database: Database, connection: Connection, clock: SetClock, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+    rule(monkeypatch, lambda athlete_id: Skip(why="too_soon", reason="", until=clock.now()))
+    await connect_athletes(connection, range(1, 4))
+    for athlete_id in (1, 2):
+        await intervals_credentials.put(connection, athlete_id, "api_key", b"sealed", clock.now())
+    async with running(database, clock):
+        async with database.transaction() as erasing:
+            assert await athletes.leave(erasing, 2, clock.now())
+            assert await athletes.lock_departed(erasing, 2) is not None
+            await ask_by_hand(connection, job)
+            await until_waiting(connection, seconds=60)
+            await erase_athlete.erase(erasing, 2)
+        await until_ended(connection, 1)
+
+    queued = await connection.fetch(
+        "SELECT coalesce(serial_key, (payload->>'athlete_id')::bigint) AS whose FROM jobs"
+    )
+    assert {row["whose"] for row in queued} in ({1}, {1, 3})
 
 
 async def test_where_the_days_calls_are_short_the_most_urgent_are_looked_at_and_the_others_passed_over(
