@@ -28,11 +28,11 @@ from daemon.core.freshness import Policy
 from daemon.courier.client import Courier
 from daemon.front import Running, site
 from daemon.intervals.client import IntervalsClient
-from daemon.jobs import backfill, renew_statistics
 from daemon.jobs.kinds import EVERY, KINDS, OUTGOING, WELLNESS
 from daemon.jobs.rooms import Rooms
 from daemon.limiter.gate import Gate
 from daemon.limiter.pacing import Pace
+from daemon.loops.arrears import Arrears
 from daemon.loops.census import Census
 from daemon.loops.dispatch import Dispatch
 from daemon.loops.inbox import Budget, Folding, Inbox
@@ -102,7 +102,7 @@ async def run(settings: Settings, path: Path) -> None:
         dispatch = _start_news(loops, settings, rooms, feed)
         worker = _start_worker(loops, settings, rooms, reload, feed, dispatch)
         readers = _start_readers(loops, settings, rooms, worker, feed, dispatch)
-        await _start_timers(loops, settings, rooms, worker, reload)
+        _start_timers(loops, settings, rooms, worker, reload)
         inbox = _start_inbox(loops, settings, rooms, worker, reload)
         hints = _start_hints(loops, settings, rooms, readers, reload)
 
@@ -118,6 +118,8 @@ async def run(settings: Settings, path: Path) -> None:
 
         log.info("daemon.started", version=__version__, address=address, embedded=settings.database.embedded)
         notify("READY=1", f"STATUS=listening on {address}")
+        # Who came while nobody ran, steps that died, new versions: it may be everybody, and events must not wait.
+        loops.start("arrears", Arrears(rooms.database, settings.backfill.days, rooms.clock, worker.wake).run())
         try:
             await loops.until(stop)
         finally:
@@ -231,14 +233,9 @@ def _among_strangers(settings: Settings, workers: int) -> Work:
     return Work(workers, jobs.lease_seconds, jobs.max_attempts, drain_seconds=0.5, live_share=0, asks_strava=False)
 
 
-async def _start_timers(
-    loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, reload: Reload
-) -> None:
+def _start_timers(loops: Supervisor, settings: Settings, rooms: Rooms, worker: Worker, reload: Reload) -> None:
     """Fill the queue with what no event told: the seven scheduled jobs, histories, what died or grew old."""
     database, clock = rooms.database, rooms.clock
-    async with database.transaction() as connection:  # who came while nobody ran, steps that died, new versions
-        await backfill.begin_all(connection, settings.backfill.days, clock.now())
-        await renew_statistics.begin_all(connection, clock.now())
     lengths, policy = window_lengths(settings), Policy(settings.sync.policy)
     means = Means(database, settings.strava.client_id, lengths, policy, clock, worker.wake)
     timers = Timers(means, ZoneInfo(settings.schedule.timezone), settings.jobs.lease_seconds)

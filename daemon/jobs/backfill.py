@@ -9,7 +9,7 @@ This module refuses to touch what is stored already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -38,6 +38,7 @@ KIND: Final = "backfill"
 AHEAD: Final = timedelta(days=1)  # a list without `before` may be sorted the other way round
 SET_ASIDE_AFTER: Final = 8  # attempts, two hours in all: by then it is the activity, not Strava
 ASIDE: Final = timedelta(hours=1)
+LET_DIE: Final = timedelta(hours=6)  # what a step died of may need a person: not another dead job with each tick
 
 
 def new(athlete_id: int, now: datetime) -> NewJob:
@@ -49,19 +50,24 @@ def new(athlete_id: int, now: datetime) -> NewJob:
 
 async def begin(connection: Connection, athlete_id: int, days: int, now: datetime) -> None:
     """Ask for so many days before an athlete's connection, in the transaction that connects him; 0: none."""
-    await _enqueue(connection, await backfills.open_backfills(connection, athlete_id, days, now), now)
+    await _enqueue(connection, await backfills.open_backfills(connection, [athlete_id], days, now), now)
 
 
-async def begin_all(connection: Connection, days: int, now: datetime) -> int:
-    """Ask for the history of everybody who has none, or too little since the setting was raised; returns steps."""
-    opened = await backfills.open_backfills(connection, None, days, now)
+async def catch_up(connection: Connection, athlete_ids: Collection[int], days: int, now: datetime) -> int:
+    """Ask for the history of those who have none, or too little since the setting was raised; returns steps.
+
+    What goes on without a step goes on, whatever the last one died of: a restart may have mended it.
+    """
+    opened = await backfills.open_backfills(connection, athlete_ids, days, now)
     await _enqueue(connection, opened, now)
-    return len(opened) + await continue_all(connection, now)
+    idle = await backfills.hold_idle(connection, now, athlete_ids)
+    await _enqueue(connection, idle, now)
+    return len(opened) + len(idle)
 
 
 async def continue_all(connection: Connection, now: datetime) -> int:
-    """Queue a step for each backfill that goes on without one; returns how many."""
-    idle = await backfills.hold_idle(connection)
+    """Queue a step for each backfill that goes on without one, not at once where one died; returns how many."""
+    idle = await backfills.hold_idle(connection, now - LET_DIE)
     await _enqueue(connection, idle, now)
     return len(idle)
 
@@ -90,10 +96,6 @@ async def run(job: Job, rooms: Rooms) -> None:
         async with rooms.database.transaction() as connection:
             await backfills.refuse(connection, job.serial_key, str(error), rooms.clock.now())
         await list_results.settle_refused(job, rooms, error)
-    except Permanent as error:  # it would come back with the next tick, for ever
-        async with rooms.database.transaction() as connection:
-            await backfills.refuse(connection, job.serial_key, str(error), rooms.clock.now())
-        raise
 
 
 async def _list_page(job: Job, rooms: Rooms, backfill: Backfill) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -32,6 +32,13 @@ KIND: Final = "renew_statistics"
 REASON: Final = "another version computed them"
 
 
+class Begun(NamedTuple):
+    """Of how many athletes loads, and of how many statistics, are made again."""
+
+    loads_of: int
+    statistics_of: int
+
+
 def new(athlete_id: int, now: datetime, below: tuple[datetime, int] | None = None) -> NewJob:
     """Make the step for the newest outdated activity below a cursor (start, id)."""
     payload: dict[str, Any] = {}
@@ -47,17 +54,15 @@ def new(athlete_id: int, now: datetime, below: tuple[datetime, int] | None = Non
     )
 
 
-async def begin_all(connection: Connection, now: datetime) -> int:
-    """Queue what this version has to make again; returns for how many athletes. Nothing to do costs nothing."""
-    loads = await activities.hold_outdated_loads(connection, LOAD_VERSION)
+async def begin(connection: Connection, athlete_ids: Collection[int], now: datetime) -> Begun:
+    """Queue what this version has to make again for these athletes; nothing to do costs nothing."""
+    loads = await activities.hold_outdated_loads(connection, athlete_ids, LOAD_VERSION)
     await jobs.enqueue(
         connection, [recompute_load.new(athlete_id, from_on, REASON, now) for athlete_id, from_on in loads.items()]
     )
-    athlete_ids = await activities.hold_outdated(connection, STATISTICS_VERSION)
-    await jobs.enqueue(connection, [new(athlete_id, now) for athlete_id in athlete_ids])
-    if loads or athlete_ids:
-        log.info("renewal.begun", loads_of=len(loads), statistics_of=len(athlete_ids))
-    return len(loads.keys() | set(athlete_ids))
+    outdated = await activities.hold_outdated(connection, athlete_ids, STATISTICS_VERSION)
+    await jobs.enqueue(connection, [new(athlete_id, now) for athlete_id in outdated])
+    return Begun(len(loads), len(outdated))
 
 
 async def run(job: Job, rooms: Rooms) -> None:

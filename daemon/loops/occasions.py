@@ -59,6 +59,7 @@ MOST_DECIDED: Final = 10_000  # the most urgent of so many go first; more would 
 MOST_ASKED: Final = 200  # jobs in the queue: what Strava's quota carries in five minutes
 MOST_PER_SLICE: Final = 100
 POLL_SECONDS: Final = 1.0
+LONGEST_POLL_SECONDS: Final = 15.0  # where nothing moves
 STRAGGLERS_EVERY_SECONDS: Final = 15.0
 MOST_FAILURES: Final = 3  # of one look, before its run goes on without it
 MONTHLY_DAYS: Final = 90
@@ -157,23 +158,28 @@ async def _resting_hr(run: Run, means: Means) -> str:
 
 async def _fit(occasion: FitOccasion, run: Run, means: Means) -> str:
     """Queue a look at everybody's thresholds, some hundred at a time; the cursor goes on where a run died."""
+    pause_seconds = POLL_SECONDS
     while True:
+        now = means.clock.now()
         async with means.database.connection() as connection:
             reached = await runs.progress(connection, run)
-            page = await sync_states.page(connection, reached.cursor_athlete_id, MOST_ASKED)
-            waiting = await jobs.count_athletes_waiting(connection, fit_thresholds.KIND)
+            # Looks that wait for their athlete's next day may be many, and leave room for these.
+            waiting = await jobs.count_athletes_waiting(connection, fit_thresholds.KIND, due_by=now)
         if reached.considered_all:
             return f"asked for a look at the thresholds of {reached.considered} athletes"
         if waiting >= MOST_ASKED:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, LONGEST_POLL_SECONDS)
             continue
+        pause_seconds = POLL_SECONDS
+        async with means.database.connection() as connection:
+            page = await sync_states.page(connection, reached.cursor_athlete_id, MOST_ASKED)
         come = replace(
             reached,
             cursor_athlete_id=page[-1].athlete_id if page else reached.cursor_athlete_id,
             considered_all=len(page) < MOST_ASKED,
             considered=reached.considered + len(page),
         )
-        now = means.clock.now()
         async with means.database.transaction() as connection:
             # Before the run's row, in the order of an erasure, which goes from the athlete to the runs.
             known = await athletes.hold_known(connection, [one.athlete_id for one in page])

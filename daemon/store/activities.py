@@ -228,12 +228,15 @@ async def next_outdated(
     return dict(row) if row is not None else None
 
 
-async def hold_outdated(connection: Connection, version: int) -> list[int]:
+async def hold_outdated(connection: Connection, athlete_ids: Collection[int], version: int) -> list[int]:
     """Return whose statistics are of another version and nobody renews, as athletes.hold_known."""
-    return [row["athlete_id"] for row in await fetched(_queries.hold_outdated(connection, version=version))]
+    rows = await fetched(_queries.hold_outdated(connection, athlete_ids=list(athlete_ids), version=version))
+    return [row["athlete_id"] for row in rows]
 
 
-async def hold_outdated_loads(connection: Connection, version: int) -> dict[int, date]:
+async def hold_outdated_loads(
+    connection: Connection, athlete_ids: Collection[int], version: int
+) -> dict[int, date]:
     """Return who has loads of another version, and from which local day on, as athletes.hold_known."""
-    rows = await fetched(_queries.hold_outdated_loads(connection, version=version))
+    rows = await fetched(_queries.hold_outdated_loads(connection, athlete_ids=list(athlete_ids), version=version))
     return {row["athlete_id"]: row["from_on"] for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -51,15 +52,24 @@ class Progress:
         return self.left + (END_OF_A_LIST if self.state == "listing" else 0)
 
 
-async def open_backfills(connection: Connection, athlete_id: int | None, days: int, now: datetime) -> list[int]:
-    """Begin one athlete's history, or everybody's who has none (None); returns those for whom there is work."""
-    rows = await fetched(_queries.open(connection, athlete_id=athlete_id, days=days, now=now))
+async def open_backfills(
+    connection: Connection, athlete_ids: Collection[int], days: int, now: datetime
+) -> list[int]:
+    """Begin the history of those of these athletes who have none; returns those for whom there is work."""
+    rows = await fetched(_queries.open(connection, athlete_ids=list(athlete_ids), days=days, now=now))
     return [row["athlete_id"] for row in rows]
 
 
-async def hold_idle(connection: Connection) -> list[int]:
-    """Return athletes whose backfill goes on without a step in the queue, held until the transaction ends."""
-    return [row["athlete_id"] for row in await fetched(_queries.hold_idle(connection))]
+async def hold_idle(
+    connection: Connection, died_before: datetime, athlete_ids: Collection[int] | None = None
+) -> list[int]:
+    """Return whose backfill goes on without a step in the queue, held until the transaction ends.
+
+    Of these athletes, or of all (None); whose last step died at `died_before` or later is left out.
+    """
+    among = list(athlete_ids) if athlete_ids is not None else None
+    rows = await fetched(_queries.hold_idle(connection, athlete_ids=among, died_before=died_before))
+    return [row["athlete_id"] for row in rows]
 
 
 async def get(connection: Connection, athlete_id: int) -> Backfill | None:

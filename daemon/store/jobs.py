@@ -216,9 +216,9 @@ async def list_open(connection: Connection, athlete_id: int, dedup_keys: Collect
     return [dict(row) for row in rows]
 
 
-async def count_athletes_waiting(connection: Connection, kind: str) -> int:
-    """Return how many athletes have a job of this kind that is not done."""
-    count: int = await _queries.count_athletes_waiting(connection, kind=kind)
+async def count_athletes_waiting(connection: Connection, kind: str, due_by: datetime | None = None) -> int:
+    """Return how many athletes have a job of this kind that runs or waits; with `due_by` not those due later."""
+    count: int = await _queries.count_athletes_waiting(connection, kind=kind, due_by=due_by)
     return count
 
 

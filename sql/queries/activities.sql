@@ -236,24 +236,29 @@ WHERE a.athlete_id = :athlete_id AND s.version <> :version::integer AND a.stream
     AND (:before_at::timestamptz IS NULL OR (a.start_at, a.activity_id) < (:before_at::timestamptz, :before_id::bigint))
 ORDER BY a.start_at DESC, a.activity_id DESC LIMIT 1;
 
--- name: hold_outdated(version)
--- Whose statistics another version made, with no renewal under way; by the index on versions, so that finding nothing
--- costs nothing. Athletes are held as in athletes.hold_known. Two that ask at once queue the same step.
+-- name: hold_outdated(athlete_ids, version)
+-- Of these athletes, whose statistics another version made, with no renewal under way; where few are left by the index
+-- on versions, so that finding nothing costs nothing. Athletes are held as in athletes.hold_known. Two that ask at once
+-- queue the same step.
 SELECT t.athlete_id FROM athletes t
 WHERE t.athlete_id IN (
         SELECT a.athlete_id FROM activity_statistics s JOIN activities a USING (activity_id)
-        WHERE (s.version < :version::integer OR s.version > :version::integer) AND a.streams_state <> 'wanted')
-    AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.state IN ('queued', 'running') AND j.kind = 'renew_statistics'
-        AND j.serial_key = t.athlete_id)
+        WHERE a.athlete_id = ANY(:athlete_ids::bigint[]) AND a.streams_state <> 'wanted'
+            AND (s.version < :version::integer OR s.version > :version::integer))
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs j WHERE j.state = 'queued' AND j.dedup_key = 'renew_statistics:' || t.athlete_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs j WHERE j.state = 'running' AND j.serial_key = t.athlete_id AND j.kind = 'renew_statistics')
 ORDER BY t.athlete_id FOR KEY SHARE OF t SKIP LOCKED;
 
--- name: hold_outdated_loads(version)
--- Who has loads that another version made, and from which local day on; as hold_outdated.
+-- name: hold_outdated_loads(athlete_ids, version)
+-- Which of these has loads that another version made, and from which local day on; as hold_outdated.
 SELECT t.athlete_id, (
     SELECT min(a.local_start_at)::date FROM activities a JOIN activity_loads l USING (activity_id)
     WHERE a.athlete_id = t.athlete_id AND l.version <> :version::integer) AS from_on
 FROM athletes t
 WHERE t.athlete_id IN (
     SELECT a.athlete_id FROM activity_loads l JOIN activities a USING (activity_id)
-    WHERE l.version < :version::integer OR l.version > :version::integer)
+    WHERE a.athlete_id = ANY(:athlete_ids::bigint[])
+        AND (l.version < :version::integer OR l.version > :version::integer))
 ORDER BY t.athlete_id FOR KEY SHARE OF t SKIP LOCKED;

@@ -1,13 +1,13 @@
--- name: open(athlete_id, days, now)
--- For one athlete or, with NULL, for all who can be asked about. Made once: whoever comes second finds it there. A
--- farther target, after the setting was raised, goes on where the list was left; a refused one begins again.
+-- name: open(athlete_ids, days, now)
+-- For those of them who can be asked about. Made once: whoever comes second finds it there. A farther target, after the
+-- setting was raised, goes on where the list was left; a refused one begins again.
 INSERT INTO backfills AS b (athlete_id, state, target_from, started_at)
 SELECT a.athlete_id, 'listing', t.target_from, :now::timestamptz
 FROM athletes a
 CROSS JOIN LATERAL (
     SELECT GREATEST(a.created_at, a.state_since) - make_interval(days => :days::integer) AS target_from
 ) AS t
-WHERE :days::integer > 0 AND (:athlete_id::bigint IS NULL OR a.athlete_id = :athlete_id::bigint)
+WHERE :days::integer > 0 AND a.athlete_id = ANY(:athlete_ids::bigint[])
     AND a.state = 'active' AND a.scope && ARRAY['activity:read', 'activity:read_all']
     AND NOT EXISTS (  -- the conflict clause decides; this spares it those who have theirs, at every start
         SELECT 1 FROM backfills k WHERE k.athlete_id = a.athlete_id AND k.state <> 'refused'
@@ -18,13 +18,17 @@ ON CONFLICT (athlete_id) DO UPDATE SET state = 'listing', finished_at = NULL, re
 WHERE b.state = 'refused' OR excluded.target_from < b.target_from - interval '1 hour'
 RETURNING b.athlete_id;
 
--- name: hold_idle()
--- Those that go on and have no step queued or running. Athletes are held as in athletes.hold_known: no step is
--- queued for one who is being erased. Two that ask at once queue the same step, which coalesces.
+-- name: hold_idle(athlete_ids, died_before)
+-- Those (NULL: of everybody) that go on and have no step queued or running, nor one that died since. Athletes are held
+-- as in athletes.hold_known: no step is queued for one who is being erased. Two that ask at once queue the same step,
+-- which coalesces.
 SELECT b.athlete_id FROM backfills b JOIN athletes a USING (athlete_id)
-WHERE b.finished_at IS NULL AND a.state = 'active' AND NOT EXISTS (
+WHERE b.finished_at IS NULL AND a.state = 'active'
+    AND (:athlete_ids::bigint[] IS NULL OR b.athlete_id = ANY(:athlete_ids::bigint[])) AND NOT EXISTS (
     SELECT 1 FROM jobs j WHERE j.state = 'queued' AND j.dedup_key = 'backfill:' || b.athlete_id)
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.state = 'running' AND j.serial_key = b.athlete_id AND j.kind = 'backfill')
+    AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.state = 'dead' AND j.settled_at >= :died_before::timestamptz
+        AND j.serial_key = b.athlete_id AND j.kind = 'backfill')
 ORDER BY b.athlete_id FOR KEY SHARE OF a SKIP LOCKED;
 
 -- name: get(athlete_id)^

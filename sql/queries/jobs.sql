@@ -291,9 +291,14 @@ UNION ALL
 SELECT dedup_key, state, run_at, outcome FROM jobs
 WHERE state = 'running' AND serial_key = :athlete_id AND dedup_key = ANY(:dedup_keys::text[]);
 
--- name: count_athletes_waiting(kind)$
--- One snapshot.
-SELECT count(DISTINCT serial_key)::bigint FROM jobs WHERE kind = :kind AND state IN ('queued', 'running');
+-- name: count_athletes_waiting(kind, due_by)$
+-- One snapshot, each state by the index that it has, as in summed_up. NULL: whenever they are due.
+SELECT count(DISTINCT waiting.serial_key)::bigint FROM (
+    SELECT serial_key FROM jobs
+    WHERE state = 'queued' AND kind = :kind AND run_at <= coalesce(:due_by::timestamptz, 'infinity')
+    UNION ALL
+    SELECT serial_key FROM jobs WHERE state = 'running' AND kind = :kind
+) AS waiting;
 
 -- name: summed_up()
 -- One snapshot, each state by the index that it has: asked together, the planner reads every job that was ever done.

@@ -72,7 +72,7 @@ async def test_the_profile_says_how_connections_stand_and_what_to_do(
     assert await door.ask("GET", "/athletes/1", token=READER) == (200, profile)
 
     async with bureau.database.transaction() as connection:
-        await backfills.open_backfills(connection, 1, 3650, bureau.clock.now())
+        await backfills.open_backfills(connection, [1], 3650, bureau.clock.now())
         await train(connection, 1, 2, days_ago(5), hour_at(200))
         await connection.execute("DELETE FROM activity_statistics WHERE activity_id = 2")
         await connection.execute("UPDATE activities SET streams_state = 'wanted' WHERE activity_id = 2")

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from daemon.core.admission import Lane
 from daemon.core.bearer import Scope
-from daemon.core.errors import Retryable
+from daemon.core.errors import Permanent, Retryable
 from daemon.core.freshness import WHOLE_HISTORY
 from daemon.core.quota import Lengths
 from daemon.jobs import backfill, sync_athlete, walk_history
@@ -217,6 +217,33 @@ async def test_a_step_that_died_is_queued_again_and_one_that_waits_is_not(shop: 
         assert await backfill.continue_all(connection, datetime.now(UTC)) == 0
 
 
+async def test_a_step_that_needs_a_person_dies_alone_and_is_taken_again_hours_later_or_by_the_next_start(
+    shop: Workshop,
+) -> None:
+    athlete_id = shop.stranger()
+    await live(shop, athlete_id, 2, days=20)
+    await shop.admit(athlete_id, backfill_days=YEAR)
+    await shop.value("DELETE FROM jobs WHERE kind <> 'backfill'")
+    await shop.sandbox.fault("wrong_types", endpoint="activities", athlete_id=athlete_id, count=1)
+    with pytest.raises(Permanent):
+        await shop.step()
+    dead = "UPDATE jobs SET state = 'dead', settled_at = $1, token = NULL, lease_until = NULL"
+    now = datetime.now(UTC)
+    await shop.value(dead, now)
+    await shop.value("UPDATE turns SET job_id = NULL")
+    assert (await progress(shop, athlete_id)).state == "listing"
+
+    async with shop.rooms.database.rehearsal() as connection:
+        assert await backfill.continue_all(connection, now) == 0
+        assert await backfill.continue_all(connection, now + backfill.LET_DIE + timedelta(seconds=1)) == 1
+    async with shop.rooms.database.transaction() as connection:
+        assert await backfill.catch_up(connection, [athlete_id], YEAR, now + timedelta(seconds=1)) == 1
+    await shop.value("UPDATE jobs SET run_at = now() WHERE state = 'queued'")
+    await shop.work_off()
+
+    assert (await progress(shop, athlete_id)).state == "finished"
+
+
 async def test_an_activity_that_fails_again_and_again_is_left_to_a_job_of_its_own(shop: Workshop) -> None:
     athlete_id = shop.stranger()
     year = await live(shop, athlete_id, 3, days=30)
@@ -284,8 +311,8 @@ async def test_a_raised_setting_reaches_farther_back_for_everybody_and_repeats_n
     assert len(await stored(shop)) == 3
 
     async with shop.rooms.database.transaction() as connection:
-        assert await backfill.begin_all(connection, 30, datetime.now(UTC)) == 0
-        assert await backfill.begin_all(connection, YEAR, datetime.now(UTC)) == 1
+        assert await backfill.catch_up(connection, [athlete_id], 30, datetime.now(UTC)) == 0
+        assert await backfill.catch_up(connection, [athlete_id], YEAR, datetime.now(UTC)) == 1
     await shop.work_off()
 
     assert await stored(shop) == set(past)
@@ -298,7 +325,7 @@ async def test_athletes_who_came_before_there_were_backfills_get_theirs(shop: Wo
     await shop.admit(athlete_id)
 
     async with shop.rooms.database.transaction() as connection:
-        assert await backfill.begin_all(connection, YEAR, datetime.now(UTC)) == 1
+        assert await backfill.catch_up(connection, [athlete_id], YEAR, datetime.now(UTC)) == 1
     await shop.work_off()
 
     assert (await progress(shop, athlete_id)).done == 2

@@ -32,7 +32,7 @@ async def backlog(database: Database, clock: SetClock) -> Backlog:
         await ledgers.open_ledger(connection, CLIENT_ID, Limits(200, 2_000, 100, 1_000))
         await add_athletes(connection, [1, 2])
         await connection.execute("UPDATE athletes SET scope = '{activity:read}'")
-        await backfills.open_backfills(connection, None, 365, clock.now())
+        await backfills.open_backfills(connection, [1, 2], 365, clock.now())
     return Backlog(CLIENT_ID, Lengths(), clock)
 
 

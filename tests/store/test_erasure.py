@@ -113,7 +113,7 @@ async def fill(database: Database, athlete_id: int) -> None:
         await activities.suspect(connection, [activity_id], LONG_AGO)
         await activities.bury(connection, activity_id + 1, athlete_id, "gone", LONG_AGO)
         await connection.execute("UPDATE athletes SET scope = '{activity:read}' WHERE athlete_id = $1", athlete_id)
-        assert await backfills.open_backfills(connection, athlete_id, 365, LONG_AGO) == [athlete_id]
+        assert await backfills.open_backfills(connection, [athlete_id], 365, LONG_AGO) == [athlete_id]
         await outbox.write(connection, Topic.ACTIVITY_PROCESSED, athlete_id, {"name": "At the lake"})
         name = f"job {athlete_id % 10}"
         await runs.request(connection, name, "manual")

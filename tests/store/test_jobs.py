@@ -17,7 +17,7 @@ import pytest_asyncio
 from daemon.core.admission import LANES, Lane
 from daemon.core.errors import Retryable
 from daemon.store import jobs
-from daemon.store.database import Connection, Database
+from daemon.store.database import Connection, Database, named_queries
 from tests.support.queue import (
     ANY_KIND,
     LONG_AGO,
@@ -339,3 +339,23 @@ async def test_places_kept_for_live_work_take_nothing_else(queue: Connection) ->
     )
 
     assert await jobs.claim_due(queue, ANY_KIND, (Lane.LIVE,), LANES, lease_seconds=60, most=8) == []
+
+
+async def test_whoever_waits_is_counted_without_reading_what_is_done(queue: Connection) -> None:
+    await queue.execute(
+        "INSERT INTO jobs (kind, lane, state, serial_key, dedup_key, run_at, fair_at, settled_at)"
+        " SELECT 'ride', 'live', 'done', 1, 'ride:' || n, now(), now(), now() FROM generate_series(1, 5000) AS n"
+    )
+    others = [new_job(f"walk:{number}", 9, kind="walk") for number in range(500)]
+    await jobs.enqueue(queue, others)
+    await jobs.enqueue(queue, [new_job("ride:1", 1), new_job("ride:2", 2), new_job("run:4", 4, kind="run")])
+    assert [job.serial_key for job in await claim(queue, most=1)] == [1]
+    await jobs.enqueue(queue, [new_job("ride:1", 1), new_job("ride:3", 3, run_at=later(3600))])
+    await queue.execute("ANALYZE jobs")
+
+    assert await jobs.count_athletes_waiting(queue, "ride", due_by=later(0)) == 2
+    assert await jobs.count_athletes_waiting(queue, "ride") == 3
+    query = named_queries("jobs").count_athletes_waiting.sql
+    plan = "\n".join(row[0] for row in await queue.fetch(f"EXPLAIN {query}", "ride", later(0)))
+    assert "jobs_waiting" in plan
+    assert "Seq Scan" not in plan

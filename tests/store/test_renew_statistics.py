@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from daemon.jobs import renew_statistics
+from daemon.jobs.renew_statistics import Begun
 from daemon.science.versions import LOAD_VERSION, STATISTICS_VERSION
+from daemon.store import athletes
 from tests.support.workshop import Workshop
 
 OLD = STATISTICS_VERSION - 1
@@ -25,9 +27,10 @@ async def lived(shop: Workshop, count: int) -> tuple[int, list[int]]:
     return athlete_id, made
 
 
-async def begin(shop: Workshop) -> int:
+async def begin(shop: Workshop) -> Begun:
     async with shop.rooms.database.transaction() as connection:
-        return await renew_statistics.begin_all(connection, shop.rooms.clock.now())
+        known = await athletes.page_ids(connection, 0, 200)
+        return await renew_statistics.begin(connection, known, shop.rooms.clock.now())
 
 
 async def versions(shop: Workshop, table: str) -> set[int]:
@@ -36,7 +39,7 @@ async def versions(shop: Workshop, table: str) -> set[int]:
 
 async def test_where_all_is_of_this_version_nothing_is_queued(shop: Workshop) -> None:
     await lived(shop, 2)
-    assert await begin(shop) == 0
+    assert await begin(shop) == (0, 0)
 
 
 async def test_statistics_come_from_streams_that_are_still_here_without_a_call(shop: Workshop) -> None:
@@ -44,8 +47,8 @@ async def test_statistics_come_from_streams_that_are_still_here_without_a_call(s
     before = await shop.rows("SELECT activity_id, power_curve FROM activity_statistics ORDER BY 1")
     spent = await shop.spent(athlete_id)
     await shop.rows("UPDATE activity_statistics SET version = $1, power_curve = NULL RETURNING 1", OLD)
-    assert await begin(shop) == 1
-    assert await begin(shop) == 0, "it is under way"
+    assert await begin(shop) == (0, 1)
+    assert await begin(shop) == (0, 0), "it is under way"
     await shop.work_off()
     assert await versions(shop, "activity_statistics") == {STATISTICS_VERSION}
     assert await shop.rows("SELECT activity_id, power_curve FROM activity_statistics ORDER BY 1") == before
@@ -59,7 +62,7 @@ async def test_streams_that_retention_has_dropped_are_fetched_again_newest_first
     spent = await shop.spent(athlete_id)
     await shop.rows("UPDATE activity_statistics SET version = $1 RETURNING 1", OLD)
     await shop.rows("DELETE FROM activity_streams RETURNING 1")
-    assert await begin(shop) == 1
+    assert await begin(shop) == (0, 1)
     await shop.work_off()
     assert await versions(shop, "activity_statistics") == {STATISTICS_VERSION}
     assert await shop.spent(athlete_id) - spent == {"streams": 3}
@@ -87,7 +90,7 @@ async def test_what_never_had_streams_is_made_again_from_its_facts(shop: Worksho
     await shop.sync(athlete_id)
     spent = await shop.spent(athlete_id)
     await shop.rows("UPDATE activity_statistics SET version = $1 RETURNING 1", OLD)
-    assert await begin(shop) == 1
+    assert await begin(shop) == (0, 1)
     await shop.work_off()
     assert await versions(shop, "activity_statistics") == {STATISTICS_VERSION}
     assert await shop.spent(athlete_id) == spent
@@ -100,7 +103,7 @@ async def test_loads_of_an_older_version_are_computed_again_without_a_call(shop:
         await shop.rows("SELECT raw FROM activity_loads ORDER BY activity_id"),
     )
     await shop.rows("UPDATE activity_loads SET version = $1, raw = 1 RETURNING 1", LOAD_VERSION - 1)
-    assert await begin(shop) == 1
+    assert await begin(shop) == (1, 0)
     await shop.work_off()
     assert await versions(shop, "activity_loads") == {LOAD_VERSION}
     assert await shop.rows("SELECT raw FROM activity_loads ORDER BY activity_id") == before

@@ -19,12 +19,13 @@ from daemon.core.errors import Retryable
 from daemon.core.freshness import STALE_URGENCY, Athlete, Occasion, Policy, Proof, Skip, Sync
 from daemon.core.quota import Lengths, Limits
 from daemon.core.schedule import TIMERS, latest_due, next_due
-from daemon.jobs import erase_athlete
+from daemon.jobs import erase_athlete, fit_thresholds
 from daemon.loops import occasions
 from daemon.loops import timers as loop
 from daemon.loops.occasions import Means
 from daemon.loops.timers import Timers
-from daemon.store import athletes, intervals_credentials, ledgers, runs, timers, vitals
+from daemon.science.thresholds import Occasion as FitOccasion
+from daemon.store import athletes, intervals_credentials, jobs, ledgers, runs, timers, vitals
 from daemon.store.database import Connection, Database
 from daemon.store.runs import Run, SyncResult
 from tests.support.clocks import SetClock
@@ -447,6 +448,28 @@ async def test_everybodys_thresholds_are_looked_at_some_at_a_time(
     assert sorted(looked_at) == list(range(1, 9))
     assert most_waiting <= 5
     assert "thresholds of 8 athletes" in row["result"]
+
+
+async def test_looks_that_wait_for_a_later_day_do_not_hold_up_those_of_everybody(
+    database: Database, connection: Connection, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(occasions, "MOST_ASKED", 3)
+    await connect_athletes(connection, range(1, 5))
+    tomorrow = clock.now() + timedelta(days=1)
+    parked = [fit_thresholds.new(athlete_id, FitOccasion.SIGNIFICANT_WEEK, tomorrow) for athlete_id in range(1, 5)]
+    await jobs.enqueue(connection, parked)
+    async with running(database, clock):
+        await ask_by_hand(connection, "weekly_thresholds")
+
+        async def ended_while_three_are_taken_at_a_time() -> bool:
+            await connection.execute("DELETE FROM jobs WHERE payload->>'occasion' = 'weekly'")
+            return bool(await ended(connection))
+
+        await eventually(ended_while_three_are_taken_at_a_time)
+
+    (row,) = await ended(connection)
+    assert "thresholds of 4 athletes" in row["result"]
+    assert await connection.fetchval("SELECT count(*) FROM jobs WHERE kind = 'fit_thresholds'") == len(parked)
 
 
 def test_there_is_an_occasion_for_every_timer() -> None:

@@ -154,7 +154,9 @@ async def test_the_athlete_and_the_zones_are_read(
     ("status", "body", "error"),
     [
         (404, b"", NotFound),
-        (401, b"", AccessTokenRejected),
+        (401, b"{}", AccessTokenRejected),
+        (401, b"", Retryable),
+        (403, b"<html>", Retryable),
         (400, b"", Permanent),
         (503, b"<html>", Retryable),
         (200, b"<html>", Retryable),

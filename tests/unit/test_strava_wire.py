@@ -110,7 +110,16 @@ HTML = b"<html><body>Maintenance</body></html>"
         (wire.activity(1), 404, HTML, Retryable, r"strava\.api_url"),
         (wire.activity(1), 404, complained("resource", "path", "invalid"), Permanent, r"strava\.api_url"),
         (TOKEN_REQUEST, 404, b"", Permanent, r"strava\.oauth_url"),
-        (wire.activity(1), 401, b"", AccessTokenRejected, "401"),
+        # No token is dead, and no job, for a page of something between us and the API.
+        *[
+            (request, status, body, Retryable, setting)
+            for request, setting in ((wire.activity(1), r"strava\.api_url"), (TOKEN_REQUEST, r"strava\.oauth_url"))
+            for status in (401, 403)
+            for body in (b"", HTML, b"error code: 1020", b'{"message":"cut o', b"[]")
+        ],
+        (wire.activity(1), 404, b"404 page not found", Retryable, r"strava\.api_url"),
+        (SUBSCRIPTION_REQUEST, 403, HTML, Retryable, r"strava\.api_url"),
+        (wire.activity(1), 401, b"{}", AccessTokenRejected, "401"),
         (wire.activity(1), 401, complained("Athlete", "access_token", "invalid"), AccessTokenRejected, "401"),
         (wire.activity(1), 401, complained("Application", "", "invalid"), AccessTokenRejected, "401"),
         (wire.activity(1), 403, complained("Activity", "", "forbidden"), Permanent, "403 to activity"),

@@ -22,6 +22,9 @@ from daemon.strava.wire.fields import NoJsonError, clean_text, load_json
 from daemon.strava.wire.requests import Kind
 
 QUOTED_LENGTH = 200
+# Whether a token is dead, a scope is missing or an activity is gone, a gateway does not know: these are believed in
+# Strava's own words alone. Its 404 may come without a body.
+WORDED = frozenset({401, 403, 404})
 # Tokens, secrets and the webhook's path are longer than this; Strava's own words are shorter.
 _LOOKS_SECRET = re.compile(r"[0-9A-Za-z_\-]{20,}")
 _SCOPE_FIELD = re.compile(r"([a-z_:]{1,40})_permission")
@@ -56,11 +59,13 @@ class Complaint:
 class Fault:
     """A fault's body, as far as it could be read; `words` are Strava's own, fit for a log.
 
+    Strava speaks JSON objects; whatever is none (`is_stravas` False) came from something between us and the API.
     Source: https://developers.strava.com/docs/reference/#api-models-Fault
     """
 
     words: str
     complaints: tuple[Complaint, ...]
+    is_stravas: bool = True
 
     def names(self, resource: str, field: str, code: str) -> bool:
         """Whether one of the complaints is this one."""
@@ -86,9 +91,9 @@ def parse_fault(body: bytes) -> Fault:
     try:
         loaded = load_json(body)
     except NoJsonError:
-        return Fault("", ())
+        return Fault("", (), is_stravas=False)
     if not isinstance(loaded, dict):
-        return Fault("", ())
+        return Fault("", (), is_stravas=False)
     message, errors = loaded.get("message"), loaded.get("errors")
     said = [text for text in (message, errors) if isinstance(text, str)]
     complaints = []
@@ -114,10 +119,11 @@ def fault_error(kind: Kind, status: int, body: bytes) -> DomestiqueError:
     """Return the error for an answer outside 200…299, to be raised by the caller."""
     fault = parse_fault(body)
     said = f"Strava answered {status} to {kind}" + (f": {fault.words}" if fault.words else "")
-    if fault.app_is_inactive or status in {408, 429} or not 400 <= status < 500:
+    from_between = status in WORDED and not fault.is_stravas and (status != 404 or body.strip() != b"")
+    if fault.app_is_inactive or from_between or status in {408, 429} or not 400 <= status < 500:
         return _passing(kind, status, fault, said)
     if status == 404:
-        return _not_found(kind, fault, said, body)
+        return _not_found(kind, fault, said)
     if kind in {"token", "revoke"}:
         return _oauth_error(kind, fault, said)
     if status in {401, 403}:
@@ -137,15 +143,14 @@ def _passing(kind: Kind, status: int, fault: Fault, said: str) -> DomestiqueErro
         return Permanent(f"{said}. The address has moved for good: check {_setting(kind)}")
     if fault.app_is_inactive:
         return Retryable(f"{said}. The owner of the Strava app needs a Strava subscription")
+    if status in WORDED:
+        return Retryable(f"{said}, and not in JSON: a page between us and the API, or a wrong {_setting(kind)}")
     if status < 400:
         return Retryable(f"{said}. We follow no redirects: a token must not travel elsewhere")
     return Retryable(said)
 
 
-def _not_found(kind: Kind, fault: Fault, said: str, body: bytes) -> DomestiqueError:
-    # NotFound makes a caller bury an activity, so it must be Strava's word about that thing and nobody else's.
-    if body.lstrip()[:1] == b"<":
-        return Retryable(f"{said} with HTML: a page between us and the API, or a wrong {_setting(kind)}")
+def _not_found(kind: Kind, fault: Fault, said: str) -> DomestiqueError:
     if fault.names("resource", "path", "invalid") or kind in {"token", "revoke"}:
         return Permanent(f"{said}. There is no such address: check {_setting(kind)}")
     return NotFound(said)
