@@ -1,7 +1,8 @@
 """The whole machine, wired: read `run` from top to bottom to know it.
 
 What is entered first is left last. So a stop goes backwards through this file: the server stops accepting, what
-was accepted is committed, running jobs end or are released, clients close, the pool closes, PostgreSQL stops.
+was accepted is committed, running jobs end or are released, token refreshes end,
+clients close, the pool closes, PostgreSQL stops.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ from daemon.web.server import application, serving
 
 log = structlog.get_logger()
 
+REFRESHES_END_WITHIN_SECONDS: Final = 30.0  # with all else a stop takes less than TimeoutStopSec=, which is 60
 COURIERS: Final = 8  # deliveries at once; they wait for others' servers, and for nothing of ours
 READERS: Final = 4  # of wellness at once: enough for the pace that Intervals.icu is asked at
 
@@ -89,6 +91,9 @@ async def run(settings: Settings, path: Path) -> None:
         calculator = await house.enter_async_context(Calculator(metrics))
         courier = await house.enter_async_context(Courier(allow_private=settings.notifications.allow_private))
         rooms = _rooms(settings, opened.database, session, calculator, courier, metrics)
+        # A refresh outlasts its job: what Strava rotates is stored before session and pool close.
+        patience_seconds = min(settings.strava.timeout_seconds + 5, REFRESHES_END_WITHIN_SECONDS)
+        house.push_async_callback(rooms.vault.finish, patience_seconds)
 
         # The loops, from the last that an event passes to the first: stopping drains them in its direction.
         loops = await house.enter_async_context(Supervisor())

@@ -21,12 +21,12 @@ from daemon.core.admission import Lane
 from daemon.core.errors import DomestiqueError
 from daemon.core.news import Topic
 from daemon.core.settle import describe
-from daemon.jobs import say_farewell
 from daemon.jobs.rooms import Rooms
-from daemon.store import athletes, credentials, events, farewells, jobs, outbox, runs, web_sessions
+from daemon.store import athletes, credentials, events, jobs, outbox, runs, web_sessions
 from daemon.store.athletes import Belongings
 from daemon.store.database import Connection, Database
 from daemon.store.jobs import Job, NewJob
+from daemon.vault import farewell
 from daemon.vault.tokens import Vault
 
 log = structlog.get_logger()
@@ -111,10 +111,8 @@ async def _tell(vault: Vault, athlete_id: int) -> bool:
 
 async def _leave_farewell(connection: Connection, athlete_id: int, now: datetime) -> None:
     sealed = await credentials.read(connection, athlete_id)
-    if sealed is None:
-        return
-    farewell_id = await farewells.add(connection, athlete_id, sealed.refresh_token, now)
-    await jobs.enqueue(connection, [say_farewell.new(farewell_id, now)])
+    if sealed is not None:
+        await farewell.leave(connection, athlete_id, sealed.refresh_token, now)
 
 
 async def erase(connection: Connection, athlete_id: int) -> None:

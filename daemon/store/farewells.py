@@ -19,6 +19,11 @@ class Farewell:
     refresh_token: bytes
 
 
+async def lock(connection: Connection, athlete_id: int) -> None:
+    """Keep an athlete's return and the farewell to him apart, until the transaction ends."""
+    await _queries.lock(connection, athlete_id=athlete_id)
+
+
 async def add(connection: Connection, athlete_id: int, refresh_token: bytes, asked_at: datetime) -> int:
     """Keep a sealed token over an erasure, in its transaction; returns the id under which it is found."""
     farewell_id: int = await _queries.add(
@@ -33,13 +38,14 @@ async def read(connection: Connection, farewell_id: int) -> Farewell | None:
     return Farewell(**row) if row is not None else None
 
 
-async def forget(connection: Connection, farewell_id: int) -> None:
-    """Drop a token: Strava knows."""
-    await _queries.forget(connection, farewell_id=farewell_id)
+async def forget(connection: Connection, farewell_id: int, refresh_token: bytes) -> None:
+    """Drop a token: Strava knows. One that has taken its place stays."""
+    await _queries.forget(connection, farewell_id=farewell_id, refresh_token=refresh_token)
 
 
 async def take_back(connection: Connection, athlete_id: int) -> None:
     """Drop what is to be told of an athlete who has come back."""
+    await lock(connection, athlete_id)
     await _queries.take_back(connection, athlete_id=athlete_id)
 
 

@@ -2,18 +2,18 @@
 
 A refresh may rotate the refresh token, and the old one is dead at once. So the lock that makes us the only
 refresher is held on a connection of its own, the start of a refresh is remembered before the token leaves the
-house, and what comes back is stored even if we are being shut down. This module refuses to erase anybody: a dead
-token rests the athlete.
+house, and what comes back is stored even if we are being shut down; where the athlete was erased meanwhile, to take
+leave with. This module refuses to erase anybody: a dead token rests the athlete.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -22,9 +22,10 @@ from daemon.clock import Clock
 from daemon.core.errors import AccessTokenRejected, Retryable, Revoked
 from daemon.core.news import Topic
 from daemon.core.settle import describe
-from daemon.store import athletes, credentials, outbox
-from daemon.store.database import Connection, Database
+from daemon.store import athletes, credentials, farewells, outbox
+from daemon.store.database import Connection, Database, Gone
 from daemon.strava.wire import TokenAnswer, TokenUnusable
+from daemon.vault import farewell
 from daemon.vault.cipher import Cipher
 
 log = structlog.get_logger()
@@ -65,6 +66,7 @@ class Vault:
         self._issuer = issuer
         self._cipher = cipher
         self._clock = clock
+        self._exchanges: set[asyncio.Task[AccessToken]] = set()
 
     async def call(self, athlete_id: int, send: Callable[[SecretStr], Awaitable[T]]) -> T:
         """Call `send` with a token; after a 401 with a new one, and where that is refused as well: Revoked."""
@@ -117,6 +119,14 @@ class Vault:
         """End the authorization behind a sealed refresh token that is stored no more."""
         await self._issuer.revoke(self._cipher.open(athlete_id, "refresh_token", refresh_token))
 
+    async def finish(self, within_seconds: float) -> None:
+        """Wait for refreshes under way, whose callers may have gone; before session and pool are closed."""
+        if not self._exchanges:
+            return
+        _, late = await asyncio.wait(self._exchanges, timeout=within_seconds)
+        if late:
+            log.error("token.refresh_abandoned", refreshes=len(late), waited_seconds=within_seconds)
+
     async def _token(self, athlete_id: int) -> AccessToken:
         async with self._database.connection() as connection:
             sealed = await credentials.read(connection, athlete_id)
@@ -145,7 +155,10 @@ class Vault:
             # On the lock's own connection: if that is gone, so is the lock, and nothing is sent.
             if not await credentials.begin_refresh(lock, athlete_id, sealed.version):
                 raise _reconnected(athlete_id)
-            return await _unbroken(self._exchange(athlete_id, sealed, refresh_token))
+            exchange = asyncio.ensure_future(self._exchange(athlete_id, sealed, refresh_token))
+            self._exchanges.add(exchange)
+            exchange.add_done_callback(self._exchanges.discard)
+            return await _unbroken(exchange)
 
     async def _exchange(self, athlete_id: int, sealed: credentials.Sealed, refresh_token: SecretStr) -> AccessToken:
         try:
@@ -170,10 +183,14 @@ class Vault:
         access_token: SecretStr | None = None,
         expires_at: datetime | None = None,
     ) -> int:
-        """Store what came back, whatever it takes: the old refresh token is dead already."""
+        """Store what came back, whatever it takes: the old refresh token is dead already.
+
+        Raises Gone where the athlete was erased meanwhile, and leaves the token to his farewell.
+        """
         sealed_refresh = self._cipher.seal(athlete_id, "refresh_token", refresh_token)
         sealed_access = self._cipher.seal(athlete_id, "access_token", access_token) if access_token else None
         new_version: int | None = None
+        is_erased = False
         give_up_at = self._clock.elapsed_seconds() + STORE_FOR_SECONDS
         while True:
             try:
@@ -187,8 +204,9 @@ class Vault:
                         access_token=sealed_access,
                         expires_at=expires_at,
                     )
-                    # What Strava renews, it authorizes.
-                    if new_version is not None and await athletes.wake(connection, athlete_id):
+                    if new_version is None:
+                        is_erased = await self._take_leave(connection, athlete_id, sealed_refresh)
+                    elif await athletes.wake(connection, athlete_id):  # what Strava renews, it authorizes
                         await outbox.write(connection, Topic.ATHLETE_CONNECTED, athlete_id, {"is_new": False})
                 break
             except Retryable as error:
@@ -196,9 +214,24 @@ class Vault:
                     raise
                 log.warning("token.store_failed", athlete_id=athlete_id, reason=str(error))
                 await asyncio.sleep(0.5)
+        if is_erased:
+            log.warning("athlete.revocation_put_off", athlete_id=athlete_id, reason="a refresh was under way")
+            raise Gone("the athlete was erased during a refresh")  # his id would stay with the job
         if new_version is None:
             raise _reconnected(athlete_id)
         return new_version
+
+    async def _take_leave(self, connection: Connection, athlete_id: int, refresh_token: bytes) -> bool:
+        """Keep an erased athlete's new token until Strava is told; False where he has others: he reconnected."""
+        if await credentials.read(connection, athlete_id) is not None:
+            return False
+        # No row of his is held, so nobody waits in a circle: who is just connecting again is waited for, or waits.
+        await farewells.lock(connection, athlete_id)
+        if await credentials.read(connection, athlete_id) is not None:
+            return False
+        # The farewell that the erasure left, if any, holds the token that is dead by now.
+        await farewell.leave(connection, athlete_id, refresh_token, self._clock.now())
+        return True
 
     async def _refused(self, athlete_id: int, sealed: credentials.Sealed) -> AccessToken:
         """Believe a refusal only if nobody else's refresh turns up meanwhile."""
@@ -284,9 +317,8 @@ async def store_tokens(
     )
 
 
-async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
-    """Finish `work` even if the caller is cancelled, even twice; the cancellation is then passed on."""
-    task = asyncio.ensure_future(work)
+async def _unbroken(task: asyncio.Task[T]) -> T:
+    """Wait for `task` even if the caller is cancelled, even twice; the cancellation is then passed on."""
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

@@ -3,11 +3,12 @@ SELECT refresh_token, access_token, expires_at, version, refresh_began_at FROM c
 WHERE athlete_id = :athlete_id;
 
 -- name: put(athlete_id, refresh_token, access_token, expires_at)!
--- An import or a reconnect replaces whatever was there.
+-- An import or a reconnect replaces whatever was there. Its version comes from a sequence, which gives each number
+-- once: neither over a replacement nor over an erasure does a refresh that is under way find its own again.
 INSERT INTO credentials AS c (athlete_id, refresh_token, access_token, expires_at)
 VALUES (:athlete_id, :refresh_token, :access_token, :expires_at)
 ON CONFLICT (athlete_id) DO UPDATE SET refresh_token = excluded.refresh_token, access_token = excluded.access_token,
-    expires_at = excluded.expires_at, version = c.version + 1, refresh_began_at = NULL, changed_at = now();
+    expires_at = excluded.expires_at, version = nextval('credentials_versions'), refresh_began_at = NULL, changed_at = now();
 
 -- name: lock_for_refresh(athlete_id)!
 -- A session lock, on a connection of its own: held across the HTTP call, gone with the process.
@@ -22,7 +23,7 @@ RETURNING refresh_began_at;
 -- name: finish_refresh(athlete_id, version, refresh_token, access_token, expires_at)^
 -- Only over the credentials that the refresh started from: a reconnect in between wins.
 UPDATE credentials SET refresh_token = :refresh_token, access_token = :access_token, expires_at = :expires_at,
-    version = version + 1, refresh_began_at = NULL, changed_at = now()
+    version = nextval('credentials_versions'), refresh_began_at = NULL, changed_at = now()
 WHERE athlete_id = :athlete_id AND version = :version
 RETURNING version;
 

@@ -1,18 +1,20 @@
 -- name: put(athlete_id, kind, secret, now)!
--- Replaces whatever was there. The number of syncs goes on: one that is under way with the old key stores nothing.
+-- Replaces whatever was there, under a number that no sync has: one that is under way with the old key stores nothing,
+-- also where the key was removed in between.
 INSERT INTO intervals_credentials AS c (athlete_id, kind, secret, state_since)
 VALUES (:athlete_id, :kind, :secret, :now::timestamptz)
 ON CONFLICT (athlete_id) DO UPDATE SET kind = excluded.kind, secret = excluded.secret, intervals_id = NULL,
-    state = 'active', state_reason = NULL, state_since = excluded.state_since, syncs = c.syncs + 1, synced_at = NULL;
+    state = 'active', state_reason = NULL, state_since = excluded.state_since, syncs = nextval('intervals_syncs'),
+    synced_at = NULL;
 
 -- name: remove(athlete_id)^
 -- A sync that is under way finds no row any more, and stores nothing.
 DELETE FROM intervals_credentials WHERE athlete_id = :athlete_id RETURNING athlete_id;
 
 -- name: begin_sync(athlete_id)^
--- Numbers the sync in one statement, so that two never have the same number. Nobody is asked about an athlete who
--- took his authorization back.
-UPDATE intervals_credentials c SET syncs = c.syncs + 1 FROM athletes a
+-- Numbers the sync in one statement from a sequence, so that two never have the same number, whatever was removed in
+-- between. Nobody is asked about an athlete who took his authorization back.
+UPDATE intervals_credentials c SET syncs = nextval('intervals_syncs') FROM athletes a
 WHERE c.athlete_id = :athlete_id AND a.athlete_id = c.athlete_id AND c.state = 'active' AND a.state = 'active'
 RETURNING c.kind, c.secret, c.intervals_id, c.synced_at, c.syncs;
 
@@ -23,7 +25,7 @@ WHERE athlete_id = :athlete_id AND syncs = :syncs
 RETURNING athlete_id;
 
 -- name: refuse(athlete_id, syncs, reason, now)^
--- Only if the key that was refused is still the stored one: a new one puts the number up.
+-- Only if the key that was refused is still the stored one: a new one has another number.
 UPDATE intervals_credentials SET state = 'refused', state_reason = :reason, state_since = :now::timestamptz
 WHERE athlete_id = :athlete_id AND syncs = :syncs
 RETURNING athlete_id;

@@ -53,6 +53,25 @@ async def test_an_expired_token_is_refreshed_once_for_many_looks(make_house: Mak
     await eventually(one_more, 120)
 
 
+async def test_a_stop_stores_a_refresh_that_takes_longer_than_jobs_are_given(make_house: MakeHouse) -> None:
+    daemon = await make_house()
+    (athlete_id,) = await daemon.import_athletes()
+    async with daemon.look_inside() as connection:
+        await connection.execute("UPDATE credentials SET expires_at = now() - interval '10 s'")
+    await daemon.sandbox.fault("delay", endpoint="token", seconds=9, count=1)  # a drain takes six
+    await daemon.sandbox.make_activity(athlete_id=athlete_id, seed=1, duration=600)
+
+    async def is_under_way() -> bool:
+        return bool(await daemon.value("SELECT count(refresh_began_at) FROM credentials"))
+
+    await eventually(is_under_way)
+    assert await daemon.stop() == 0
+
+    events = [line["event"] for line in daemon.log_lines()]
+    assert events.index("daemon.stop_begun") < events.index("token.refreshed") < events.index("daemon.stopped")
+    assert "token.not_refreshed" not in events
+
+
 async def test_a_deauthorization_rests_the_athlete_and_stops_every_call(make_house: MakeHouse) -> None:
     daemon = await make_house(athletes=2)
     first, second = await daemon.import_athletes()

@@ -54,6 +54,26 @@ async def test_they_run_in_order_and_only_once(connection: Connection) -> None:
     assert await migrate.applied_names(connection) == ["0001_rides", "0002_bikes"]
 
 
+async def test_numbers_go_on_where_rows_of_an_older_version_stand(connection: Connection) -> None:
+    own = migrate.read()
+    await migrate.migrate(connection, own[:18])  # before the sequences
+    await connection.execute(
+        "INSERT INTO athletes (athlete_id, scope) VALUES (1, '{read}'), (2, '{read}');"
+        "INSERT INTO credentials (athlete_id, refresh_token, version) VALUES (1, 'a', 40), (2, 'b', 7);"
+    )
+
+    await migrate.migrate(connection, own[:19])
+
+    await connection.execute(
+        "DELETE FROM credentials; INSERT INTO credentials (athlete_id, refresh_token) VALUES (2, 'c')"
+    )
+    assert await connection.fetchval("SELECT version FROM credentials") == 41
+    await connection.execute(
+        "INSERT INTO intervals_credentials (athlete_id, kind, secret, state_since) VALUES (1, 'bearer', 'a', now())"
+    )
+    assert await connection.fetchval("SELECT syncs FROM intervals_credentials") == 1
+
+
 async def test_our_own_files_run_on_an_empty_database_and_leave_nothing_to_do(connection: Connection) -> None:
     applied = await migrate.migrate(connection)
 

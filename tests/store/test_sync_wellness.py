@@ -193,6 +193,22 @@ async def test_a_key_that_was_replaced_while_the_old_one_was_refused_stays_in_fo
     await jobs.complete(connection, job, "stood in")
 
 
+async def test_a_key_that_was_removed_and_given_again_is_not_refused_for_the_old_one(
+    database: Database, connection: Connection, served: ServedIntervals
+) -> None:
+    athlete_id = served.athlete.id
+    old = await intervals_credentials.begin_sync(connection, athlete_id)
+    assert old is not None
+    assert await intervals_credentials.remove(connection, athlete_id)
+    await sync_wellness.connect(connection, CIPHER, athlete_id, served.key, LONG_AGO)
+    new = await intervals_credentials.begin_sync(connection, athlete_id)
+    assert new is not None
+    assert not await intervals_credentials.refuse(connection, athlete_id, old, "a wrong key", LONG_AGO)
+    assert not await intervals_credentials.finish_sync(connection, athlete_id, old, "i1", LONG_AGO)
+    assert await intervals_credentials.finish_sync(connection, athlete_id, new, "i1", LONG_AGO)
+    assert (await standing(connection, served))["state"] == "active"
+
+
 async def test_nobody_is_asked_about_an_athlete_who_took_his_authorization_back_or_has_no_key(
     database: Database, connection: Connection, served: ServedIntervals
 ) -> None:

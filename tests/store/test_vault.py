@@ -9,24 +9,28 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from daemon.clock import SystemClock
 from daemon.core.errors import Permanent, Retryable, Revoked
-from daemon.store import athletes, credentials, jobs
-from daemon.store.database import Connection, Database
+from daemon.jobs import erase_athlete, say_farewell
+from daemon.jobs.rooms import Rooms
+from daemon.store import athletes, credentials, farewells, jobs
+from daemon.store.database import Connection, Database, Gone
 from daemon.strava.client import OAuthClient, StravaClient, open_session
 from daemon.strava.wire import AppCredentials, Athlete
-from daemon.vault import tokens
+from daemon.vault import farewell, tokens
 from daemon.vault.cipher import Cipher, new_key
 from daemon.vault.tokens import Vault, store_tokens
 from tests.support.counting_admission import CountingAdmission
-from tests.support.queue import add_athletes, claim, later, new_job
+from tests.support.queue import add_athletes, claim, claim_one, later, new_job
 from tests.support.relay import relayed
 from tests.support.sessions import several, until_waiting
 from tests.support.token_server import TokenServer, token_server
@@ -294,6 +298,51 @@ async def test_a_caller_cancelled_in_the_middle_of_a_refresh_leaves_the_new_toke
     assert strava.calls == 0
 
 
+async def test_a_stop_closes_session_and_pool_only_when_a_refresh_that_outlived_its_job_is_stored(
+    arguments: dict[str, Any], strava: TokenServer, connection: Connection
+) -> None:
+    rotated, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_answer() -> None:
+        rotated.set()
+        await go_on.wait()
+
+    strava.after_rotation = hold_the_answer
+    async with AsyncExitStack() as house:  # as the daemon's
+        database = await house.enter_async_context(Database(arguments, pool_size=2))
+        caller = Caller(await house.enter_async_context(open_session()), strava, database)
+        house.push_async_callback(caller.vault.finish, 60)
+        call = asyncio.create_task(caller.call())
+        await rotated.wait()
+        call.cancel()
+        asyncio.get_running_loop().call_later(0.1, go_on.set)  # the stop has come to the vault long before
+
+    assert await kept(connection) == ("refresh-1", "access-1")
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_a_stop_has_no_patience_without_end_with_strava_and_none_where_nothing_is_under_way(
+    caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    await caller.vault.finish(60)
+    rotated, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_answer() -> None:
+        rotated.set()
+        await go_on.wait()
+
+    strava.after_rotation = hold_the_answer
+    call = asyncio.create_task(caller.call())
+    await rotated.wait()
+    with capture_logs() as logs:
+        await caller.vault.finish(0.01)
+    assert [line["event"] for line in logs] == ["token.refresh_abandoned"]
+    assert not call.done()
+    go_on.set()
+    await call
+
+
 async def test_a_refresh_that_never_got_an_answer_leaves_the_mark_and_is_tried_again(
     caller: Caller, strava: TokenServer, connection: Connection
 ) -> None:
@@ -480,7 +529,7 @@ async def test_a_refusal_is_not_believed_while_another_process_stores_what_it_wa
     await assert_at_work(connection)
 
 
-async def test_a_refresh_cut_off_by_a_crash_is_told_where_its_token_is_found_dead(
+async def test_a_refresh_abandoned_by_a_crash_is_told_where_its_token_is_found_dead(
     caller: Caller, strava: TokenServer, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokens, "SETTLE_DELAYS_SECONDS", (0.01, 0.01))
@@ -506,6 +555,117 @@ async def test_a_reconnect_during_a_refresh_wins(
 
     assert await kept(connection) == ("refresh-of-the-reconnect", "access-of-the-reconnect")
     await assert_at_work(connection)
+
+
+async def test_a_return_after_an_erasure_during_a_refresh_wins_although_every_row_is_new(
+    caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    async def erase_and_come_back() -> None:
+        await erase_athlete.erase(connection, ATHLETE_ID)
+        await add_athletes(connection, [ATHLETE_ID])
+        await connect(connection, "refresh-of-the-return", "access-of-the-return", lasts_seconds=3600)
+
+    strava.after_rotation = erase_and_come_back
+    with pytest.raises(Retryable, match="reconnected"):
+        await caller.call()
+
+    assert await kept(connection) == ("refresh-of-the-return", "access-of-the-return")
+    assert await connection.fetchval("SELECT count(*) FROM farewells") == 0
+
+
+@pytest.mark.parametrize("field", ["", "access_token"])  # the second is a damaged answer
+async def test_an_erasure_during_a_refresh_takes_leave_with_the_new_token_and_leaves_nothing_else(
+    field: str, caller: Caller, strava: TokenServer, connection: Connection, database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(erase_athlete, "TOLD_WITHIN_SECONDS", 0.05)
+    strava.answer_without = field
+
+    async def erase() -> None:
+        async with database.transaction() as leaving:
+            await erase_athlete.begin(leaving, ATHLETE_ID, "athlete", CLOCK.now())
+        ended = await erase_athlete.finish(database, caller.vault, ATHLETE_ID, CLOCK.now())
+        assert (ended.erased, ended.told) == (True, False)
+
+    strava.after_rotation = erase
+    with pytest.raises(Gone, match="erased during a refresh"):
+        await caller.call()
+
+    sealed = await connection.fetchval("SELECT refresh_token FROM farewells WHERE athlete_id = $1", ATHLETE_ID)
+    assert CIPHER.open(ATHLETE_ID, "refresh_token", sealed).get_secret_value() == "refresh-1"
+    for table in ("athletes", "credentials", "outbox"):
+        assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+    job = await claim_one(connection)
+    assert (job.kind, await connection.fetchval("SELECT count(*) FROM jobs")) == ("say_farewell", 1)
+
+    await say_farewell.run(job, cast(Rooms, SimpleNamespace(database=database, vault=caller.vault)))
+
+    assert strava.revoked == ["refresh-1"]
+    assert await connection.fetchval("SELECT count(*) FROM farewells") == 0
+
+
+async def test_a_farewell_that_gets_a_newer_token_while_strava_is_told_is_said_again(
+    database: Database, connection: Connection
+) -> None:
+    told: list[bytes] = []
+
+    async def revoke(athlete_id: int, refresh_token: bytes) -> None:
+        told.append(refresh_token)
+        if refresh_token == b"old":
+            async with database.transaction() as storing:
+                await farewell.leave(storing, athlete_id, b"new", later(0))
+
+    rooms = cast(Rooms, SimpleNamespace(database=database, vault=SimpleNamespace(revoke_sealed=revoke)))
+    await connection.execute("DELETE FROM jobs")
+    await farewell.leave(connection, ATHLETE_ID, b"old", later(0))
+    job = await claim_one(connection)
+    with pytest.raises(Retryable, match="another token took the place"):
+        await say_farewell.run(job, rooms)
+    await jobs.requeue(connection, job, later(0), "as the worker does")
+
+    await say_farewell.run(await claim_one(connection), rooms)
+
+    assert told == [b"old", b"new"]
+    assert await connection.fetchval("SELECT count(*) FROM farewells") == 0
+    assert await claim(connection) == []
+
+
+async def test_no_farewell_is_left_to_who_is_connecting_again_at_that_moment(
+    arguments: dict[str, Any], caller: Caller, strava: TokenServer, connection: Connection, database: Database
+) -> None:
+    async def erase() -> None:
+        async with database.transaction() as erasing:
+            await erase_athlete.erase(erasing, ATHLETE_ID)
+
+    strava.after_rotation = erase
+    async with several(arguments, 1) as (returning,):
+        async with returning.transaction():  # in the order of an admission
+            await farewells.take_back(returning, ATHLETE_ID)
+            calling = asyncio.create_task(caller.call())
+            await until_waiting(connection)
+            await add_athletes(returning, [ATHLETE_ID])
+            await connect(returning, "refresh-of-the-return")
+        with pytest.raises(Retryable, match="reconnected"):
+            await calling
+
+    assert await connection.fetchval("SELECT count(*) FROM farewells") == 0
+    assert await kept(connection) == ("refresh-of-the-return", None)
+
+
+async def test_after_a_reconnect_during_a_refresh_another_one_is_not_waited_for(
+    arguments: dict[str, Any], caller: Caller, strava: TokenServer, connection: Connection
+) -> None:
+    """Each would hold what the other waits for: the athlete's row and the lock of farewells."""
+
+    async def reconnect() -> None:
+        await connect(connection, "refresh-of-the-reconnect")
+
+    strava.after_rotation = reconnect
+    async with several(arguments, 1) as (returning,), returning.transaction():
+        await farewells.take_back(returning, ATHLETE_ID)
+        with pytest.raises(Retryable, match="reconnected"):
+            async with asyncio.timeout(10):
+                await caller.call()
 
 
 @pytest.mark.parametrize("access_token", ["access-of-the-reconnect", None])

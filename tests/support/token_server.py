@@ -31,6 +31,7 @@ class TokenServer:
         self.deny_access_tokens = False  # issued, and yet refused
         self.spreads_slowly = False  # a new token is refused at its first use
         self.answer_without = ""  # a field of the token answer
+        self.revoked: list[str] = []  # refresh tokens that ended the authorization
         self._known = {self.access_token}
         self.life_seconds = 21_600
         self.after_rotation: Hook = _nothing
@@ -62,6 +63,14 @@ class TokenServer:
         await self.after_rotation()
         return web.json_response(answer)
 
+    async def revoke(self, request: web.Request) -> web.Response:
+        token = str((await request.post())["token"])
+        if token != self.refresh_token:
+            return _refused(400, "RefreshToken", "refresh_token")
+        self.revoked.append(token)
+        self.kill()
+        return web.json_response({})
+
     async def athlete(self, request: web.Request) -> web.Response:
         self.calls += 1
         await self.at_call()
@@ -83,7 +92,13 @@ async def token_server(athlete_id: int, clock: Clock) -> AsyncIterator[TokenServ
     """Serve on a free port."""
     server = TokenServer(athlete_id, clock)
     application = web.Application()
-    application.add_routes([web.post("/token", server.token), web.get("/athlete", server.athlete)])
+    application.add_routes(
+        [
+            web.post("/token", server.token),
+            web.post("/revoke", server.revoke),
+            web.get("/athlete", server.athlete),
+        ]
+    )
     runner = web.AppRunner(application, shutdown_timeout=1)
     await runner.setup()
     try:
