@@ -6,18 +6,25 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
+from daemon.core.schedule import TIMERS, WAITED_OUT, next_due
+from daemon.store import timers
+from daemon.store.database import Connection
 from daemon.store.embedded import EmbeddedServer
 from daemon.store.migrate import migrate
+from daemon.store.timers import Next
 from tests.support.daemon import Daemon, callback_url, intervals_flags
 from tests.support.embedded import connected
 from tests.support.ports import free_port
 from tests.support.sandbox import running_sandbox
+
+AHEAD: Final = WAITED_OUT - timedelta(hours=1)  # a daemon plans anew what it would have to wait longer for
 
 MakeHouse = Callable[..., Awaitable[Daemon]]
 
@@ -28,8 +35,16 @@ async def prepared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pa
     directory = tmp_path_factory.mktemp("prepared")
     async with EmbeddedServer(directory) as server, connected(server) as connection:
         await migrate(connection)
+        await no_timer_is_due(connection)
     yield directory
     shutil.rmtree(directory)
+
+
+async def no_timer_is_due(connection: Connection) -> None:
+    """Plan every timer hours ahead: no test that counts calls shall meet one that happens to be due."""
+    later = datetime.now(UTC) + AHEAD
+    due_ats = {timer.job: next_due(timer.timing, UTC, later) for timer in TIMERS.values()}
+    await timers.plant(connection, {job: Next(due_at, due_at) for job, due_at in due_ats.items()})
 
 
 @pytest_asyncio.fixture

@@ -12,6 +12,13 @@ async def state_of(daemon: Daemon, athlete_id: int) -> str:
     return str(await daemon.value("SELECT state FROM athletes WHERE athlete_id = $1", athlete_id))
 
 
+async def is_deauthorized(daemon: Daemon, athlete_id: int) -> bool:
+    """Tell whether it is proven: the athlete rests from the refusal on, a moment before."""
+    return bool(
+        await daemon.value("SELECT deauthorized_at IS NOT NULL FROM athletes WHERE athlete_id = $1", athlete_id)
+    )
+
+
 def creation(activity_id: int, athlete_id: int) -> dict[str, Any]:
     return {
         "object_type": "activity",
@@ -77,11 +84,8 @@ async def test_a_deauthorization_rests_the_athlete_and_stops_every_call(make_hou
     first, second = await daemon.import_athletes()
     await daemon.sandbox.revoke(first)
 
-    async def rests() -> bool:
-        return await state_of(daemon, first) == "needs_authorization"
-
-    await eventually(rests)
-    assert await daemon.value("SELECT deauthorized_at FROM athletes WHERE athlete_id = $1", first) is not None
+    await eventually(lambda: is_deauthorized(daemon, first))
+    assert await state_of(daemon, first) == "needs_authorization"
     calls_before = (await daemon.sandbox.counts())["received"]
     resting = await daemon.sandbox.make_activity(athlete_id=first, seed=1, duration=600, event=False)
     await daemon.sandbox.send_event(creation(resting, first))
@@ -91,7 +95,12 @@ async def test_a_deauthorization_rests_the_athlete_and_stops_every_call(make_hou
         return bool(await daemon.value("SELECT 1 FROM activity_loads WHERE activity_id = $1", other) is not None)
 
     await eventually(the_other_is_served)
-    assert await daemon.value("SELECT state FROM jobs WHERE payload->>'activity_id' = $1", str(resting)) == "queued"
+
+    async def the_look_waits() -> bool:
+        state = await daemon.value("SELECT state FROM jobs WHERE payload->>'activity_id' = $1", str(resting))
+        return bool(state == "queued")
+
+    await eventually(the_look_waits)
     assert (await daemon.sandbox.counts())["received"] == calls_before + 2  # the other's detail and streams
 
     await daemon.sandbox.authorize(first)  # he connects again, and what waited is done
@@ -157,10 +166,7 @@ async def test_an_athlete_gone_for_seven_days_is_erased_without_a_trace(make_hou
     await eventually(both_stand)
     await daemon.sandbox.revoke(first)
 
-    async def rests() -> bool:
-        return await state_of(daemon, first) == "needs_authorization"
-
-    await eventually(rests)
+    await eventually(lambda: is_deauthorized(daemon, first))
     async with daemon.look_inside() as connection:  # a week passes
         await connection.execute(
             "UPDATE athletes SET deauthorized_at = now() - interval '8 days' WHERE athlete_id = $1", first

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import asyncpg
 
 from daemon.core.bearer import Scope, digest, granted, written
 from daemon.store import admin_tokens as admin_tokens_of
@@ -30,7 +29,7 @@ from tests.support.daemon import (
     Daemon,
     eventually,
 )
-from tests.support.embedded import kill_server
+from tests.support.embedded import UNREADY, kill_server
 
 ATHLETES: Final = 6
 STATES: Final = ("expired", "revoked")
@@ -311,7 +310,7 @@ async def bugs_and_restarts(house: House) -> None:
     async def is_back() -> bool:
         try:
             return bool(await nothing_waits(house))
-        except (OSError, asyncpg.PostgresError):
+        except UNREADY:
             return False
 
     await eventually(is_back, 120)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 
-import asyncpg
-
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import Daemon, eventually
-from tests.support.embedded import kill_server
+from tests.support.embedded import UNREADY, kill_server
 
 EVENTS = 25
 
@@ -17,7 +15,7 @@ EVENTS = 25
 async def all_loads_stand(daemon: Daemon, count: int) -> bool:
     try:
         return bool(await daemon.value("SELECT count(*) FROM activity_loads") == count)
-    except (OSError, asyncpg.PostgresError):
+    except UNREADY:
         return False
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from daemon.web.endpoints import Model
 from daemon.web.models.backfill import Histories
 from daemon.web.models.quota import Quota
 from tests.flow.conftest import MakeHouse
-from tests.support.daemon import eventually
+from tests.support.daemon import Daemon, eventually
 from tests.support.forked import ROOT
 from tests.support.ports import free_port
 from tests.support.trouble import DEATHS, bury_jobs
@@ -31,6 +32,20 @@ async def test_a_typo_in_the_settings_names_key_and_line_and_ends_with_status_2(
         line = daemon.config.read_text().splitlines().index("read_quater_limit = 600") + 1
         assert f"config.toml:{line}: quota.read_quater_limit" in complaints
         assert "read_quarter_limit" in complaints  # what was meant
+
+
+async def said_by(daemon: Daemon, command: tuple[str, ...]) -> str:
+    """Run a command that succeeds; `status` measures health once: again, where a busy machine answered too late."""
+    said: list[tuple[int, str, str]] = []
+
+    async def counts() -> bool:
+        said.append(await daemon.command(*command))
+        return said[-1][0] == 0 or command[0] != "status"
+
+    await eventually(counts)
+    status, output, complaints = said[-1]
+    assert status == 0, (command, complaints)
+    return output
 
 
 async def test_every_command_works_without_a_daemon_and_beside_one(make_house: MakeHouse) -> None:
@@ -55,12 +70,11 @@ async def test_every_command_works_without_a_daemon_and_beside_one(make_house: M
     await daemon.start()
     same_over_http: dict[str, type[Model]] = {"quota": Quota, "backfill": Histories}
     for command in commands:
-        status, output, complaints = await daemon.command(*command)
-        assert status == 0, (command, complaints)
+        output = await said_by(daemon, command)
         json.loads(output)
         if command[0] in same_over_http:
             same_over_http[command[0]].model_validate_json(output)
-    report = json.loads((await daemon.command("status", "--json"))[1])
+    report = json.loads(await said_by(daemon, ("status", "--json")))
     assert report["daemon"]["running"] is True
     assert report["athletes"] == {"active": 3}
     assert {row["meter"] for row in report["quota"]} == {"overall", "read"}
@@ -101,8 +115,15 @@ async def test_dead_jobs_are_retried_by_kind_or_dropped_by_a_command(make_house:
 async def test_health_answers_and_readiness_is_refused_without_durability(make_house: MakeHouse) -> None:
     daemon = await make_house()
     assert await daemon.get("/healthz") == (200, {"status": "alive"})
-    status, body = await daemon.get("/health")
-    assert status == 200
+    bodies: list[Any] = []
+
+    async def is_well() -> bool:  # a beat that the database answered too late is followed by another
+        status, body = await daemon.get("/health")
+        bodies.append(body)
+        return status == 200
+
+    await eventually(is_well)
+    body = bodies[-1]
     assert {"database", "durability", "inbox", "queue", "dead_jobs", "quota", "event_loop"} <= {
         check["name"] for check in body["checks"]
     }

@@ -180,12 +180,12 @@ async def test_killed_in_the_middle_of_years_it_ends_where_it_would_have(make_ho
             return bool(await daemon.value(waiting))
 
         await eventually(stands_still)
+        reached = await daemon.value(done)
         assert daemon.process is not None
         daemon.process.kill()
         await daemon.process.wait()
-    await daemon.start()
-    reached = await daemon.value(done)
     assert 0 < reached < whole
+    await daemon.start()
 
     async def is_done() -> bool:
         return bool(await daemon.value(done) == whole and await all_done(daemon))

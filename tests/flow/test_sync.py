@@ -6,10 +6,9 @@ import json
 import signal
 from collections import Counter
 
-import asyncpg
-
 from tests.flow.conftest import MakeHouse
 from tests.support.daemon import Daemon, eventually
+from tests.support.embedded import UNREADY
 
 LOST = {"event": False}
 
@@ -70,6 +69,7 @@ async def test_a_sync_of_nobody_and_one_without_a_daemon_say_what_to_do(make_hou
 async def test_a_backfill_killed_in_the_middle_goes_on_and_fetches_nothing_twice(make_house: MakeHouse) -> None:
     daemon = await make_house("--history-days", "30", athletes=2, backfill__days="365", started=False)
     athletes = await daemon.import_athletes()
+    await daemon.sandbox.fault("delay", endpoint="streams", seconds=1.0)  # the middle lasts
     await daemon.start()
 
     async def is_in_the_middle() -> bool:
@@ -77,13 +77,14 @@ async def test_a_backfill_killed_in_the_middle_goes_on_and_fetches_nothing_twice
 
     await eventually(is_in_the_middle)
     assert await daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+    await daemon.sandbox.clear_faults()
     killed_at = (await daemon.sandbox.counts())["received"]
     await daemon.start()
 
     async def is_finished() -> bool:
         try:
             return bool(await daemon.value("SELECT bool_and(state = 'finished') FROM backfills"))
-        except (OSError, asyncpg.PostgresError):
+        except UNREADY:
             return False
 
     await eventually(is_finished, 120)

@@ -80,7 +80,11 @@ async def test_a_hint_of_intervals_moves_a_days_modifier_and_its_load_within_sec
     (load,) = await daemon.rows("SELECT raw, modifier, utl FROM activity_loads")
     assert load["raw"] == raw
     assert abs(load["utl"] - raw * load["modifier"]) < 1e-9
-    assert await daemon.value("SELECT fitness_dirty_from FROM athletes") <= day
+
+    async def fitness_followed() -> bool:
+        return bool(await daemon.value("SELECT load FROM fitness WHERE on_day = $1", day) == load["utl"])
+
+    await eventually(fitness_followed)
 
     status, output, _ = await daemon.command("athletes", "wellness", str(athlete_id), "--days", "10", "--json")
     shown = {row["on"]: row for row in json.loads(output)}[day.isoformat()]

@@ -23,6 +23,7 @@ from daemon.store.database import Database
 from daemon.store.embedded import EmbeddedServer
 from daemon.vault.cipher import Cipher, new_key
 from tests.support import forked
+from tests.support.embedded import UNREADY
 from tests.support.news import hold_to_the_description
 from tests.support.sandbox import Sandbox
 
@@ -182,7 +183,7 @@ class Daemon:
         """Hold what was told so far against the description, unless the database is away."""
         try:
             rows = await self.rows("SELECT topic, athlete_id, body FROM outbox")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except UNREADY:
             return
         hold_to_the_description({**row, "body": json.loads(row["body"])} for row in rows)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 
@@ -19,6 +20,7 @@ from daemon.store.embedded import EmbeddedServer
 from daemon.store.processes import living_in
 
 PROJECT = Path(__file__).resolve().parents[2]
+UNREADY: Final = embedded._UNREADY  # what a server raises that was just killed, or is not up yet
 
 
 @asynccontextmanager
@@ -73,7 +75,7 @@ async def until_restarted(directory: Path, server: EmbeddedServer, old: int) -> 
                 names = await rides(server)
                 if postmaster(directory) != old:
                     return names
-            except (OSError, ValueError, IndexError, *embedded._UNREADY):
+            except (OSError, ValueError, IndexError, *UNREADY):
                 pass
             await asyncio.sleep(0.02)
 
