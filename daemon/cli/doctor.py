@@ -90,10 +90,11 @@ async def _daemon(settings: Settings) -> Line:
 async def _inside(settings: Settings, opened: Opened) -> list[Line]:
     """Look at what the database knows."""
     async with opened.database.connection() as connection:
+        clock, pool_size = SystemClock(), settings.database.pool_size
+        asked_at = clock.now()
         server = await vitals.server(connection)
-        here_at = SystemClock().now()
         lines = [
-            *diagnosis.database(server, settings.database.pool_size, here_at, embedded=settings.database.embedded),
+            *diagnosis.database(server, pool_size, asked_at, clock.now(), embedded=settings.database.embedded),
             await _secrets(settings, connection),
             diagnosis.athletes(await vitals.connected(connection)),
         ]

@@ -65,14 +65,20 @@ def _line(name: str, bad: Verdict | None, found: str, advice: str) -> Line:
     return Line(name, bad or Verdict.OK, found, advice if bad else "")
 
 
-def database(server: Server, pool_size: int, here_at: datetime, *, embedded: bool) -> tuple[Line, ...]:
-    """Judge the server: its version, what it promises, its places, and its clock against this machine's."""
+def database(
+    server: Server, pool_size: int, asked_at: datetime, answered_at: datetime, *, embedded: bool
+) -> tuple[Line, ...]:
+    """Judge the server: its version, what it promises, its places, and its clock against this machine's.
+
+    It read its clock between our asking and its answer, which may take long: only what lies outside is wrong.
+    """
     too_old = server.major < LEAST_MAJOR
     loose = [name for name in server.settings_off if name in {"fsync", "full_page_writes"}]
     lax = [name for name in server.settings_off if name not in loose]
     free = server.max_connections - server.connections
     crowded = server.max_connections < pool_size + SPARE_CONNECTIONS
-    apart = abs((server.server_at - here_at).total_seconds())
+    behind, ahead = asked_at - server.server_at, server.server_at - answered_at
+    apart = max(0.0, behind.total_seconds(), ahead.total_seconds())
     kind = "embedded PostgreSQL" if embedded else "PostgreSQL"
     return (
         _line(

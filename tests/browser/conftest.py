@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.flow.conftest import make_house, prepared
 from tests.support.browser import Visit, browsing, chromium, visiting
 
 __all__ = ["make_house", "prepared"]
+
+PATIENCE_MS: Final = 60_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class MakeVisit(Protocol):

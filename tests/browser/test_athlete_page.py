@@ -9,21 +9,18 @@ from typing import Any, Final
 import orjson
 from playwright.async_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import MakeVisit
+from tests.browser.conftest import PATIENCE_MS, MakeVisit
 from tests.flow.conftest import MakeHouse
 from tests.support.browser import Visit
 from tests.support.daemon import Daemon, eventually
 from tests.support.signed_in import sign_in
 
-PATIENCE_MS: Final = 60_000
 PHONE: Final[Mapping[str, Any]] = {
     "viewport": {"width": 360, "height": 740},
     "has_touch": True,
     "color_scheme": "dark",
 }
 MOST_TABS: Final = 60
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 async def come_in(seen: Visit, daemon: Daemon, athlete_id: int, address: str = "/athlete") -> Page:
@@ -85,6 +82,9 @@ async def test_loads_and_their_explanations_are_read_by_keyboard_and_on_a_phone_
         today = await scrubber.get_attribute("aria-valuetext")
         await page.keyboard.press("ArrowLeft")
         before = await scrubber.get_attribute("aria-valuetext")
+        if "Day 4 ride" not in (before or ""):  # his day has changed since it was ridden
+            await page.keyboard.press("ArrowLeft")
+            before = await scrubber.get_attribute("aria-valuetext")
         assert today is not None and before is not None and "Day 4 ride" in before and before != today
         summary = page.locator("#fitness .behind summary")
         await press_until_focused(page, summary)

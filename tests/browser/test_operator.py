@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import MakeVisit
+from tests.browser.conftest import PATIENCE_MS, MakeVisit
 from tests.flow.conftest import MakeHouse
 from tests.support.browser import Visit
 from tests.support.daemon import Daemon, eventually
 from tests.support.trouble import bury_jobs, fall_ill
-
-PATIENCE_MS = 60_000
 
 
 async def sign_in(daemon: Daemon, visit: Visit, token: str) -> Page:
     """Open the operator's page, send the form, and return the page it leads to."""
     page = visit.page
     page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
     await page.goto(f"{daemon.url}/operator")
     await page.get_by_label("Admin token").fill(token)
     await page.get_by_role("button", name="Sign in").click()

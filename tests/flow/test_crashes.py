@@ -20,7 +20,7 @@ async def all_loads_stand(daemon: Daemon, count: int) -> bool:
 
 
 async def test_events_acknowledged_before_a_kill_are_kept_and_applied_once(make_house: MakeHouse) -> None:
-    daemon = await make_house(athletes=5)
+    daemon = await make_house(athletes=5, jobs__lease_seconds="3")
     athletes = await daemon.import_athletes()
     await daemon.sandbox.fault("delay", endpoint="activity", seconds=30.0)  # acknowledged, never fetched
     for number in range(EVENTS):
@@ -48,7 +48,7 @@ async def test_events_acknowledged_before_a_kill_are_kept_and_applied_once(make_
 
 
 async def test_a_killed_postgresql_comes_back_and_nothing_is_lost(make_house: MakeHouse) -> None:
-    daemon = await make_house("--retry-seconds", "10", athletes=2)  # Strava's patience, shortened less
+    daemon = await make_house("--retry-seconds", "10", athletes=2, jobs__lease_seconds="3")  # a Strava more patient
     athletes = await daemon.import_athletes()
     first = await daemon.sandbox.make_activity(athlete_id=athletes[0], seed=1, duration=600)
     await eventually(lambda: all_loads_stand(daemon, 1))

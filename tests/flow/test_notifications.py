@@ -71,7 +71,7 @@ async def test_a_ride_is_told_to_a_receiver_and_to_operators_and_a_stop_ends_the
 
 
 async def test_a_kill_while_the_receiver_answers_costs_nothing_and_the_id_stays(make_house: MakeHouse) -> None:
-    daemon = await make_house(notifications__allow_private="true")
+    daemon = await make_house(notifications__allow_private="true", jobs__lease_seconds="3")
     async with receiving() as receiver:
         secret = await added(daemon, receiver, "--topic", "athlete.connected")
         receiver.gate.clear()

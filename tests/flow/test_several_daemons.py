@@ -65,6 +65,7 @@ async def fleet(tmp_path: Path, prepared: Path) -> AsyncIterator[Fleet]:
                 sandbox,
                 own_port,
                 jobs__workers="3",
+                jobs__lease_seconds="3",
                 database__url=f'"{address}"',
                 vault__keys=f'["{key}"]',
             )

@@ -67,7 +67,9 @@ async def test_a_sync_of_nobody_and_one_without_a_daemon_say_what_to_do(make_hou
 
 
 async def test_a_backfill_killed_in_the_middle_goes_on_and_fetches_nothing_twice(make_house: MakeHouse) -> None:
-    daemon = await make_house("--history-days", "30", athletes=2, backfill__days="365", started=False)
+    daemon = await make_house(
+        "--history-days", "30", athletes=2, backfill__days="365", jobs__lease_seconds="3", started=False
+    )
     athletes = await daemon.import_athletes()
     await daemon.sandbox.fault("delay", endpoint="streams", seconds=1.0)  # the middle lasts
     await daemon.start()

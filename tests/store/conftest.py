@@ -18,7 +18,7 @@ from daemon.store.migrate import migrate
 from tests.support.clocks import SetClock
 from tests.support.database import arguments_for, drop_database, empty_database, fresh_database, running_server
 from tests.support.efforts import TODAY
-from tests.support.embedded import connected, postgres_processes
+from tests.support.embedded import connected, postgres_processes, until
 from tests.support.queue import add_athletes
 from tests.support.sandbox import Sandbox, running_sandbox
 from tests.support.training import Bureau
@@ -103,11 +103,11 @@ async def initialised(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     shutil.rmtree(directory)
 
 
-@pytest.fixture
-def directory(initialised: Path) -> Iterator[Path]:
+@pytest_asyncio.fixture
+async def directory(initialised: Path) -> AsyncIterator[Path]:
     """The session's directory: no server runs in it before the test, nor after."""
     yield initialised
-    assert postgres_processes(initialised) == []
+    await until(lambda: postgres_processes(initialised) == [])  # what was killed takes a moment to vanish
 
 
 @pytest.fixture

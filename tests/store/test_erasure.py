@@ -379,7 +379,7 @@ async def test_folding_goes_on_beside_a_look_that_is_being_stored(
     """Holding an athlete for a fold must not wait for the ordinary changes of his row."""
     async with database.transaction() as storing:
         await athletes.dirty_fitness(storing, 1, date(2026, 1, 1))
-        async with asyncio.timeout(5), database.transaction() as folding:
+        async with asyncio.timeout(60), database.transaction() as folding:
             assert await athletes.hold_known(folding, [1]) == {1}
 
 
@@ -395,7 +395,7 @@ async def test_the_sweeper_erases_who_has_been_gone_for_seven_days_and_nobody_el
     sweeper = Sweeper(database, RETENTION, max_attempts=3, clock=SetClock(NOW), on_queued=queued.set)
 
     task = asyncio.create_task(sweeper.prune())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await queued.wait()
     task.cancel()
     await asyncio.wait([task])

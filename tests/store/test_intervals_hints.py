@@ -52,7 +52,7 @@ class House:
 
     async def jobs(self) -> list[dict[str, Any]]:
         """Return what is queued, once something was."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.queued.wait()
         self.queued.clear()
         rows = await self.connection.fetch(
@@ -200,7 +200,7 @@ async def test_hints_outlive_a_database_that_is_away_for_a_while(
         await relay.cut()
         with capture_logs() as lines:
             assert (await house.hint("i1"))[0] == 200
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while "hints.not_queued" not in [line["event"] for line in lines]:
                     await asyncio.sleep(0.01)
             await relay.mend()

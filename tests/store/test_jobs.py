@@ -260,7 +260,7 @@ async def test_a_settling_job_holds_back_neither_claims_nor_news_of_others(
 ) -> None:
     await jobs.enqueue(queue, [new_job("ride:1", 1), new_job("ride:2", 2)])
     (first,) = await claim(queue, most=1)
-    async with several(arguments, 2) as (settling, other), asyncio.timeout(5):
+    async with several(arguments, 2) as (settling, other), asyncio.timeout(60):
         transaction = settling.transaction()
         await transaction.start()
         await jobs.complete(settling, first, "done")

@@ -122,7 +122,7 @@ async def test_through_retries_deaths_rescues_and_fresh_events_nothing_is_lost_a
                     pass
             await jobs.rescue_expired(connection, max_attempts=10_000)
 
-    async with several(arguments, CONNECTIONS) as connections, asyncio.timeout(30):
+    async with several(arguments, CONNECTIONS) as connections, asyncio.timeout(120):
         await add_athletes(connections[0], crowd)
         async with asyncio.TaskGroup() as group:
             group.create_task(send(connections[0]))

@@ -74,8 +74,18 @@ def gate(
 
 
 async def take(gate: Gate, calls: int = 1, lane: Lane = Lane.BACKFILL) -> list[Permit]:
-    async with asyncio.timeout(10), gate.step(lane, calls) as step:
+    async with asyncio.timeout(60), gate.step(lane, calls) as step:
         return [await step.permit() for _ in range(calls)]
+
+
+async def written(connection: Connection, changed: Ledger | None = None) -> Entry:
+    """Read and write until it comes within the half second for which a decision is good; returns what was read."""
+    async with asyncio.timeout(60):
+        while True:
+            entry = await ledgers.read(connection, CLIENT_ID)
+            assert entry is not None
+            if await ledgers.write(connection, CLIENT_ID, entry, changed or entry.ledger):
+                return entry
 
 
 async def charged(connection: Connection) -> int:
@@ -89,7 +99,7 @@ async def charged(connection: Connection) -> int:
 async def test_every_column_comes_back_as_it_was_written(connection: Connection) -> None:
     numbers = iter(range(1, 100))
     window: dict[str, Any] = {field.name: next(numbers) for field in fields(Window)} | {"spent": True}
-    written = Ledger(
+    whole = Ledger(
         limits=Limits(*(next(numbers) for _ in fields(Limits))),
         limits_learned=True,
         quarter=Window(**window | {"by_lane": (1, 2, 3, 4)}),
@@ -101,22 +111,19 @@ async def test_every_column_comes_back_as_it_was_written(connection: Connection)
         offset_at=datetime(2026, 3, 29, 1, 2, 3, 456789, tzinfo=UTC),
         inactive_until=datetime(2026, 10, 25, 2, 30, tzinfo=UTC),
     )
-    entry = await ledgers.read(connection, CLIENT_ID)
-    assert entry is not None
 
-    assert await ledgers.write(connection, CLIENT_ID, entry, written)
+    entry = await written(connection, whole)
 
     again = await ledgers.read(connection, CLIENT_ID)
     assert again is not None
-    assert (again.ledger, again.version) == (written, entry.version + 1)
+    assert (again.ledger, again.version) == (whole, entry.version + 1)
 
 
 async def test_only_the_first_of_two_who_read_the_same_may_write(connection: Connection) -> None:
-    entry = await ledgers.read(connection, CLIENT_ID)
-    assert entry is not None
+    entry = await written(connection)
+    still_young = Entry(entry.ledger, entry.version, entry.read_at + timedelta(hours=1))
 
-    assert await ledgers.write(connection, CLIENT_ID, entry, entry.ledger)
-    assert not await ledgers.write(connection, CLIENT_ID, entry, entry.ledger)
+    assert not await ledgers.write(connection, CLIENT_ID, still_young, entry.ledger)
 
 
 async def test_a_decision_that_has_grown_old_is_not_written(connection: Connection) -> None:
@@ -125,7 +132,7 @@ async def test_a_decision_that_has_grown_old_is_not_written(connection: Connecti
     old = Entry(entry.ledger, entry.version, entry.read_at - timedelta(seconds=0.5))
 
     assert not await ledgers.write(connection, CLIENT_ID, old, entry.ledger)
-    assert await ledgers.write(connection, CLIENT_ID, entry, entry.ledger)
+    assert (await written(connection)).version == entry.version
 
 
 async def test_configured_limits_count_only_until_true_ones_are_known(connection: Connection) -> None:
@@ -251,19 +258,21 @@ async def test_a_refusal_says_until_when_and_shuts_every_lane_for_so_long(
     assert one.opens_in_seconds() is None
     await take(one, 3)
 
+    before = await connection.fetchval("SELECT clock_timestamp()")
     with pytest.raises(QuotaSpent, match="this quarter's requests are spent") as refusal:
         await take(one)
+    after = await connection.fetchval("SELECT clock_timestamp()")
 
-    now = await connection.fetchval("SELECT now()")
     assert one.open_lanes() == ()
     reason = one.shut_reason()
     assert reason is not None
     assert reason.until == refusal.value.until
-    wait_seconds = (refusal.value.until - now).total_seconds()
-    assert wait_seconds <= (one.opens_in_seconds() or 0) <= wait_seconds + 1
-    clock.advance(wait_seconds - 1)
+    # It was said between the two: from then on so long, and half a second of jitter.
+    least_seconds, most_seconds = [(refusal.value.until - at).total_seconds() for at in (after, before)]
+    assert least_seconds <= (one.opens_in_seconds() or 0) <= most_seconds + 1
+    clock.advance(least_seconds - 1)
     assert one.open_lanes() == ()
-    clock.advance(2.5)  # jitter is half a second
+    clock.advance(most_seconds - least_seconds + 2.5)
     assert one.open_lanes() == LANES
     assert one.shut_reason() is None
 
@@ -284,21 +293,29 @@ async def test_live_work_that_must_leave_a_share_to_others_does_not_shut_their_l
 
 async def test_a_window_that_turns_opens_the_lanes_again(database: Database, connection: Connection) -> None:
     await learned(connection, limits(4))
-    one = gate(database, Lengths(1, 10**9))
-    granted_at: list[datetime] = []
+    clock = SetClock()
+    one = gate(database, Lengths(1, 10**9), clock=clock)
+    granted: list[tuple[datetime, datetime]] = []  # between these two
 
-    async with asyncio.timeout(8):
-        while len(granted_at) < 9:  # more than two windows hold
+    async def now() -> datetime:
+        read: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        return read
+
+    async with asyncio.timeout(60):
+        while len(granted) < 9:  # more than two windows hold
+            before = await now()
             try:
                 await take(one)
-                granted_at.append(await connection.fetchval("SELECT clock_timestamp()"))
+                granted.append((before, await now()))
             except QuotaSpent as refusal:
                 assert one.open_lanes() == ()
-                now = await connection.fetchval("SELECT clock_timestamp()")
-                assert refusal.until - now < timedelta(seconds=2)
-                await asyncio.sleep((refusal.until - now).total_seconds())
+                wait = refusal.until - await now()
+                assert wait < timedelta(seconds=2)
+                await asyncio.sleep(wait.total_seconds())
+                clock.advance(10)
+                assert one.open_lanes() == LANES
 
-    for first, fifth in zip(granted_at, granted_at[4:], strict=False):
+    for (first, _), (_, fifth) in zip(granted, granted[4:], strict=False):
         assert fifth.timestamp() // 1 > first.timestamp() // 1
 
 
@@ -325,10 +342,11 @@ async def test_an_inactive_app_is_probed_by_one_call_and_opens_when_it_is_answer
     async with Database(arguments, pool_size=1) as other:
         here, there = gate(database), gate(other)
         (permit,) = await take(here)
+        before = await connection.fetchval("SELECT clock_timestamp()")
         with pytest.raises(AppInactive) as refusal:
             await permit.answered(answer(Outcome.APP_INACTIVE))
-        now = await connection.fetchval("SELECT clock_timestamp()")
-        assert timedelta(0) < PROBE_EVERY - (refusal.value.until - now) < timedelta(seconds=5)
+        after = await connection.fetchval("SELECT clock_timestamp()")
+        assert before <= refusal.value.until - PROBE_EVERY <= after
         with pytest.raises(AppInactive):
             await take(there)
 
@@ -384,17 +402,17 @@ async def test_a_quarter_that_has_ended_goes_into_the_history_once_with_its_lane
 ) -> None:
     await learned(connection, limits(10**5, 10**6))  # more than two doors can take in a moment
     async with Database(arguments, pool_size=1) as other:
-        doors = [gate(database, Lengths(2, 10**9)), gate(other, Lengths(2, 10**9))]
+        doors = [gate(pool, Lengths(2, 10**9), clock=SetClock()) for pool in (database, other)]  # no permit ages
         await take(doors[0], 2, Lane.BACKFILL)
         first_index = await connection.fetchval("SELECT quarter_index FROM quota_ledgers")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await connection.fetchval("SELECT quarter_index FROM quota_ledgers") == first_index:
                 await asyncio.gather(*(take(door, 1, Lane.SCHEDULED) for door in doors))
 
-    rows = await connection.fetch("SELECT * FROM quota_quarters WHERE seconds = 2")
-    assert len(rows) == 1
-    assert rows[0]["backfill"] == 2
+    # A busy machine may have turned two windows meanwhile.
+    rows = await connection.fetch("SELECT * FROM quota_quarters WHERE seconds = 2 ORDER BY began_at")
     assert rows[0]["began_at"].timestamp() == first_index * 2
+    assert [row["backfill"] for row in rows] == [2, *[0] * (len(rows) - 1)]
 
 
 async def test_an_answer_that_will_never_come_is_settled_with_the_next_one_that_does(
@@ -461,12 +479,11 @@ async def test_more_permits_than_asked_for_come_from_the_ledger_one_by_one(
 async def test_permits_are_paced(database: Database, connection: Connection) -> None:
     clock = SystemClock()
     one = gate(database, pace=Pace(requests_per_second=20, concurrency=8))
-    await take(one, 20)  # a second's worth at once
-
     began = clock.elapsed_seconds()
-    await take(one, 6)
+    await take(one, 26)
 
-    assert clock.elapsed_seconds() - began >= 0.25
+    # 14 at once, for six and the next one are kept for what is live; then 12 more at 20 a second.
+    assert clock.elapsed_seconds() - began >= 0.59
 
 
 # Broken lines
@@ -535,7 +552,7 @@ async def test_a_reading_that_cannot_be_stored_is_lost_but_a_refusal_is_told(
 
 async def fill(stack: AsyncExitStack, gate: Gate, count: int) -> None:
     """Hold that many slots; fails where one of them is not free."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for _ in range(count):
             await stack.enter_async_context(gate.step(Lane.BACKFILL, 1))
 
@@ -555,7 +572,7 @@ async def test_a_live_step_waits_for_no_slot_and_the_others_in_order_of_their_la
         for lane in (Lane.BACKFILL, Lane.SCHEDULED, Lane.INTERACTIVE, Lane.BACKFILL, Lane.SCHEDULED):
             group.create_task(enter(lane))
         await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await enter(Lane.LIVE)
         assert entered == [Lane.LIVE]
         await stack.aclose()
@@ -591,7 +608,7 @@ async def test_a_step_cancelled_while_it_waits_gives_nothing_away(
         cancelled.cancel()
         await asyncio.wait([cancelled])
         assert not behind.done()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await behind
 
     async with AsyncExitStack() as stack:
@@ -609,7 +626,7 @@ async def test_a_slot_handed_to_a_step_that_is_cancelled_in_the_same_moment_goes
         await asyncio.sleep(0)
         await stack.aclose()
         cancelled.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await behind
         await asyncio.wait([cancelled])
 

@@ -128,8 +128,8 @@ async def test_two_at_once_take_turns_and_each_file_runs_once(
 async def test_a_migration_may_take_longer_than_any_other_statement(
     empty: dict[str, Any], connection: Connection
 ) -> None:
-    hurried = await asyncpg.connect(**empty, command_timeout=0.2)
-    slow = Migration(1, "0001_slow", "SELECT pg_sleep(0.4); CREATE TABLE rides (ride_id bigint);")
+    hurried = await asyncpg.connect(**empty, command_timeout=2)
+    slow = Migration(1, "0001_slow", "SELECT pg_sleep(3); CREATE TABLE rides (ride_id bigint);")
 
     assert await migrate.migrate(hurried, [slow]) == ["0001_slow"]
     await hurried.close()

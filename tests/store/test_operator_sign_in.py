@@ -12,13 +12,14 @@ from daemon.core import attempts
 from daemon.core.bearer import Scope
 from daemon.store.database import Database
 from tests.support.admin import TOKENS
+from tests.support.clocks import SetClock
 from tests.support.operator_house import OperatorHouse, operator_house
 from tests.support.schedule import connect_athletes
 
 
 @pytest_asyncio.fixture
 async def house(database: Database) -> AsyncIterator[OperatorHouse]:
-    async with operator_house(database) as house:
+    async with operator_house(database, SetClock()) as house:
         yield house
 
 

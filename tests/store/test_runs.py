@@ -96,7 +96,7 @@ async def test_a_run_that_another_daemon_is_just_taking_is_passed_over_without_w
 
     async with several(arguments, 1) as (other,), other.transaction():
         assert await runs.take_waiting(other, ["daily_sync"], 60) is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await runs.take_waiting(connection, ["daily_sync"], 60) is None
 
 

@@ -68,8 +68,11 @@ async def receiver(database: Database) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
-async def make_keeper(sandbox: Sandbox, database: Database) -> AsyncIterator[MakeKeeper]:
+async def make_keeper(
+    sandbox: Sandbox, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakeKeeper]:
     """Keepers of the sandbox's app, which has no subscription at the start of a test."""
+    monkeypatch.setattr("daemon.strava.callback.ANSWER_SECONDS", 60.0)  # no test is about a receiver that dawdles
     await end_subscription(sandbox)
     await sandbox.clear_faults()
     async with AsyncExitStack() as stack:
@@ -86,7 +89,7 @@ async def make_keeper(sandbox: Sandbox, database: Database) -> AsyncIterator[Mak
             )
             async with database.connection() as connection:
                 await apps.seed(connection, sandbox.client_id, None)
-            return Keeper(database, await stack.enter_async_context(open_session(5.0)), strava, SystemClock())
+            return Keeper(database, await stack.enter_async_context(open_session(60.0)), strava, SystemClock())
 
         yield make
 

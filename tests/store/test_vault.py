@@ -244,7 +244,7 @@ async def test_of_two_processes_that_need_a_token_at_once_one_refreshes_for_both
 
     strava.after_rotation = hold_the_answer
     answers: list[bytes] = []
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         processes = [await vault_caller(orders) for _ in range(2)]
         for process in processes:
             group.create_task(call_now(process, answers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -66,7 +66,7 @@ async def working(
             assert task.cancelled(), task.exception()
 
 
-async def until(connection: Connection, condition: str, seconds: float = 5) -> None:
+async def until(connection: Connection, condition: str, seconds: float = 60) -> None:
     """Wait until a job is as the condition says."""
     async with asyncio.timeout(seconds):
         while not await connection.fetchval(f"SELECT count(*) FROM jobs WHERE {condition}"):
@@ -295,7 +295,7 @@ async def test_no_more_jobs_run_at_once_than_there_are_workers_and_the_loop_stay
     await jobs.enqueue(queue, [new_job(f"ride:{athlete}", athlete) for athlete in range(1, 10)])
 
     async with working(database, held.kinds):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for _ in range(3):
                 await held.began.get()
         assert await states(queue) == {"running": 3, "queued": 6}
@@ -312,7 +312,7 @@ async def test_a_quarter_of_the_workers_serves_live_work_alone(
     await jobs.enqueue(queue, history)
 
     async with working(database, held.kinds, Work(workers=4, lease_seconds=30, max_attempts=3)) as worker:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for _ in range(3):
                 assert (await held.began.get()).lane is Lane.BACKFILL
             await jobs.enqueue(queue, [new_job("ride:9", 9)])
@@ -354,11 +354,12 @@ async def test_a_worker_claims_from_no_lane_that_it_is_told_to_pass_over(
 
 
 async def test_a_worker_that_is_free_takes_what_is_queued_as_soon_as_it_is_told(
-    database: Database, queue: Connection, held: Held
+    database: Database, queue: Connection, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("daemon.loops.worker.POLL_SECONDS", 3600.0)  # it is woken or nothing happens
     async with working(database, held.kinds) as worker:
         await asyncio.sleep(0.05)  # it found nothing and waits
-        async with asyncio.timeout(0.9):  # less than its poll
+        async with asyncio.timeout(60):
             for athlete in (1, 2):
                 await jobs.enqueue(queue, [new_job(f"ride:{athlete}", athlete)])
                 worker.wake()
@@ -403,17 +404,26 @@ async def test_a_worker_outlives_a_database_that_goes_away(
 
 
 async def test_a_lease_is_renewed_for_as_long_as_the_job_runs(
-    database: Database, queue: Connection, held: Held
+    database: Database, queue: Connection, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rescued: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+    extend_leases = jobs.extend_leases
+
+    async def extend_and_rescue(connection: Connection, running: Sequence[Job], seconds: float) -> set[int]:
+        async with connection.transaction():  # one now() for both: a pause between them lets no lease run out
+            still_ours = await extend_leases(connection, running, seconds)
+            rescued.put_nowait(await jobs.rescue_expired(connection, max_attempts=3))
+        return still_ours
+
+    monkeypatch.setattr(jobs, "extend_leases", extend_and_rescue)
     await jobs.enqueue(queue, [new_job("ride:1", 1), new_job("ride:2", 2)])
     async with working(database, held.kinds, Work(workers=3, lease_seconds=0.3, max_attempts=3)):
         await held.began.get()
         await held.began.get()
         first = await queue.fetchval("SELECT max(lease_until) FROM jobs")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await queue.fetchval("SELECT min(lease_until) FROM jobs") < first + timedelta(seconds=0.3):
-                assert await jobs.rescue_expired(queue, max_attempts=3) == (0, 0)
-                await asyncio.sleep(0.02)
+                assert await rescued.get() == (0, 0)
         held.may_end.set()
         await until(queue, "state = 'done' HAVING count(*) = 2")
 
@@ -426,11 +436,13 @@ async def test_a_lost_lease_cancels_the_job_which_settles_nothing(
     (job_id,) = await jobs.enqueue(queue, [new_job("ride:1", 1)])
     async with working(database, held.kinds, Work(workers=1, lease_seconds=0.3, max_attempts=3)):
         lost = await held.began.get()
-        await expire_leases(queue)
-        assert await jobs.rescue_expired(queue, max_attempts=3) == (1, 0)
+        async with queue.transaction():  # lest it be renewed in between
+            await queue.execute("SELECT 1 FROM jobs FOR UPDATE")
+            await expire_leases(queue)
+            assert await jobs.rescue_expired(queue, max_attempts=3) == (1, 0)
         await queue.execute("UPDATE jobs SET run_at = $1", later(60))
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await held.cancelled.get()).job_id == lost.job_id
 
     row = await job_row(queue, job_id)

@@ -61,7 +61,7 @@ def postmaster(directory: Path) -> int:
     return int((directory / "postgresql" / "data" / "postmaster.pid").read_text().split()[0])
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -69,7 +69,7 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 async def until_restarted(directory: Path, server: EmbeddedServer, old: int) -> set[str]:
     """Wait for a new postmaster that answers."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 names = await rides(server)

@@ -17,6 +17,7 @@ from tests.support.forked import Forked, start
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+ANSWER_SECONDS = 30.0  # a busy machine is no receiver that does not answer; tests of those say so
 GREETING = "sandbox listening on "
 
 
@@ -154,7 +155,8 @@ async def _stop(process: Forked) -> None:
 async def running_sandbox(*flags: str, athletes: int = 1, history_days: int = 0) -> AsyncIterator[Sandbox]:
     """Run `python -m sandbox` on a free port with these flags; by default one athlete without a past."""
     readable, writable = os.pipe()
-    arguments = ["--port", "0", "--athletes", str(athletes), "--history-days", str(history_days), *flags]
+    arguments = ["--port", "0", "--athletes", str(athletes), "--history-days", str(history_days)]
+    arguments += ["--answer-seconds", str(ANSWER_SECONDS), *flags]
     with os.fdopen(readable, "rb", buffering=0) as greeting:
         with os.fdopen(writable, "wb", buffering=0) as output:
             process = await start("sandbox", arguments, output=output)

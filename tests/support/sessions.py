@@ -20,7 +20,7 @@ async def deadlocks(connection: Connection) -> int:
     return count
 
 
-async def until_waiting(connection: Connection, sessions: int = 1, seconds: float = 5) -> None:
+async def until_waiting(connection: Connection, sessions: int = 1, seconds: float = 60) -> None:
     """Return as soon as that many sessions of this database wait for a lock."""
     async with asyncio.timeout(seconds):
         while True:
@@ -51,6 +51,6 @@ async def backend_pid(connection: Connection) -> int:
 async def end_backend(connection: Connection, pid: int) -> None:
     """Cut another session off, as a restart or a broken network would, and wait until it is gone."""
     await connection.execute("SELECT pg_terminate_backend($1)", pid)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
             await asyncio.sleep(0.005)

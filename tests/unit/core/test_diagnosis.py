@@ -19,11 +19,11 @@ SERVER = Server(
 
 
 def verdicts(server: Server, pool_size: int = 10) -> dict[str, Verdict]:
-    return {line.name: line.verdict for line in diagnosis.database(server, pool_size, NOW, embedded=False)}
+    return {line.name: line.verdict for line in diagnosis.database(server, pool_size, NOW, NOW, embedded=False)}
 
 
 def test_a_server_as_it_should_be_is_well_and_needs_no_advice() -> None:
-    lines = diagnosis.database(SERVER, 10, NOW, embedded=True)
+    lines = diagnosis.database(SERVER, 10, NOW, NOW, embedded=True)
     assert {line.verdict for line in lines} == {Verdict.OK}
     assert {line.advice for line in lines} == {""}
     assert diagnosis.worst(lines) is Verdict.OK
@@ -44,6 +44,21 @@ def test_one_thing_that_is_wrong_is_the_only_one_that_is_told(server: Server, na
     found = verdicts(server)
     assert found.pop(name) is verdict
     assert set(found.values()) == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("read_after_seconds", "verdict"),
+    [
+        (-2.1, Verdict.WARNING), (-1.9, Verdict.OK), (0.0, Verdict.OK), (30.0, Verdict.OK), (60.0, Verdict.OK),
+        (61.9, Verdict.OK), (62.1, Verdict.WARNING),
+    ],
+)  # fmt: skip
+def test_a_server_that_takes_a_minute_to_answer_has_its_clock_judged_by_both_ends(
+    read_after_seconds: float, verdict: Verdict
+) -> None:
+    server = replace(SERVER, server_at=NOW + timedelta(seconds=read_after_seconds))
+    lines = diagnosis.database(server, 10, NOW, NOW + timedelta(minutes=1), embedded=False)
+    assert {line.name: line.verdict for line in lines}["clock"] is verdict
 
 
 def test_stravas_clock_is_told_by_bounds_and_only_a_sure_distance_is_wrong() -> None:

@@ -20,9 +20,9 @@ async def serve() -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(*flags: str) -> Served:
-            # A quarter as long as a day: no test meets a boundary by accident.
+            # A quarter as long as a day: no test meets a boundary by accident. A busy machine may answer late.
             plain = ("--athletes", "1", "--history-days", "0", "--quarter-seconds", "86400")
-            options = parse_options([*plain, *flags])
+            options = parse_options([*plain, "--answer-seconds", "30", *flags])
             strava = FakeStrava(options)
             strava.populate()
             client = await stack.enter_async_context(TestClient(TestServer(build(strava))))

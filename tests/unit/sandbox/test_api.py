@@ -264,7 +264,7 @@ async def test_a_revocation_by_the_app_kills_every_token_and_is_announced(
         assert answer.status == 200
     assert (await served.get("/athlete", token=access))[0] == 401
     assert (await served.refresh(refresh))[0] == 400
-    await served.control("GET", "/events?settled=5")
+    await served.control("GET", "/events?settled=60")
     (event,) = callback.events()
     assert event["object_type"] == "athlete"
     assert event["aspect_type"] == "update"

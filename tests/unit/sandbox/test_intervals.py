@@ -128,7 +128,7 @@ async def test_a_changed_day_is_served_and_its_whole_record_pushed_with_the_secr
     await served.control(
         "PATCH", f"/athletes/{served.athlete_id}/wellness", on="2025-06-01", values={"restingHR": 99, "hrv": None}
     )
-    shown = await served.control("GET", "/intervals/events?settled=5")
+    shown = await served.control("GET", "/intervals/events?settled=60")
     assert (shown["settled"], [one["outcome"] for one in shown["events"]]) == (True, ["acknowledged"])
     (heard,) = callback.events()
     (event,) = heard["events"]
@@ -147,7 +147,7 @@ async def test_a_day_may_change_in_silence_and_any_body_be_forged(serve: Serve, 
     athlete = served.strava.world.athletes[served.athlete_id]
     assert changed["on"] == served.strava.intervals.today(athlete).isoformat()
     await served.control("POST", "/intervals/events", body={"forged": True})
-    await served.control("GET", "/intervals/events?settled=5")
+    await served.control("GET", "/intervals/events?settled=60")
     assert callback.events() == [{"forged": True}]
 
 

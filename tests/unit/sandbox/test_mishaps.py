@@ -56,7 +56,7 @@ async def upload(served: Served, name: str) -> int:
 
 
 async def settled(served: Served) -> list[dict[str, Any]]:
-    shown = await served.control("GET", "/events?settled=5")
+    shown = await served.control("GET", "/events?settled=60")
     assert shown["settled"] is True
     deliveries: list[dict[str, Any]] = shown["events"]
     return deliveries

@@ -11,11 +11,11 @@ import pytest
 from tests.support.served_sandbox import Callback, Serve, Served
 
 CLIENT = {"client_id": "12345", "client_secret": "sandbox-secret"}
-QUICK = ("--retry-seconds", "0.01", "--answer-seconds", "0.2")
+QUICK = ("--retry-seconds", "0.01")
 
 
 async def settled(served: Served) -> list[dict[str, Any]]:
-    shown = await served.control("GET", "/events?settled=5")
+    shown = await served.control("GET", "/events?settled=60")
     assert shown["settled"] is True
     deliveries: list[dict[str, Any]] = shown["events"]
     return deliveries
@@ -88,7 +88,7 @@ async def test_an_event_is_tried_three_times_in_all_and_then_given_up(serve: Ser
 
 
 async def test_an_attempt_that_is_not_answered_in_time_is_made_again(serve: Serve, callback: Callback) -> None:
-    served = await serve("--callback", callback.url, *QUICK)
+    served = await serve("--callback", callback.url, *QUICK, "--answer-seconds", "0.2")
     callback.gate.clear()
     await served.control("POST", "/activities", kind="manual")
     (delivery,) = await settled(served)

@@ -62,7 +62,7 @@ async def test_a_sandbox_of_ones_own_serves_counts_and_is_gone_afterwards() -> N
         await sandbox.revoke(athletes[0]["id"])
         assert (await sandbox.authorize(athletes[0]["id"], scope="read"))["scope"] == "read"
         await sandbox.send_event({"any": "thing"})
-        assert {event["outcome"] for event in await sandbox.events(settled=1.0)} == {"unsubscribed"}
+        assert {event["outcome"] for event in await sandbox.events(settled=60)} == {"unsubscribed"}
         await sandbox.settings(short_pages=True)
         assert await sandbox.rides() == []
         counts = await sandbox.counts()
