@@ -7,7 +7,6 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from tests.flow.conftest import MakeHouse
-from tests.flow.test_backup import piped
 from tests.support.daemon import Daemon, eventually
 
 
@@ -26,15 +25,15 @@ async def test_an_operator_hands_over_the_file_and_erases(make_house: MakeHouse)
     assert (status, "choose another place" in complaints) == (1, True)
 
     for more in ((), ("--to", "-")):  # as a shell does, where the command may write nowhere else
-        said = await piped(daemon, "athletes", "export", str(first), *more, target=file)
+        said = await daemon.piped("athletes", "export", str(first), *more, target=file)
         assert said == f"0: athlete {first}: {file.stat().st_size:,} bytes\n"
         with ZipFile(file) as archive:
             assert json.loads(archive.read("json/athlete.json"))["athlete"]["athlete_id"] == first
-    said = await piped(daemon, "athletes", "export", str(first), "--to", "-", "--json", target=file)
+    said = await daemon.piped("athletes", "export", str(first), "--to", "-", "--json", target=file)
     assert json.loads(said.removeprefix("0: ")) == {"athlete_id": first, "file": "-", "bytes": file.stat().st_size}
-    said = await piped(daemon, "athletes", "export", str(first), target=Path("/dev/full"))
+    said = await daemon.piped("athletes", "export", str(first), target=Path("/dev/full"))
     assert said.startswith("1: domestique: cannot write standard output (No space left on device)")
-    said = await piped(daemon, "athletes", "export", "1", target=file)
+    said = await daemon.piped("athletes", "export", "1", target=file)
     assert (said.startswith("1: there is no athlete 1"), file.stat().st_size) == (True, 0)
 
     status, output, complaints = await daemon.command("athletes", "erase", str(first))  # nobody says yes

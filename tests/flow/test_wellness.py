@@ -9,7 +9,6 @@ from typing import Any
 
 from daemon.app import READERS
 from tests.flow.conftest import MakeHouse
-from tests.flow.test_backup import piped
 from tests.support.daemon import Daemon, eventually
 
 
@@ -206,7 +205,7 @@ async def test_days_come_in_by_standard_input_as_json_or_as_csv(make_house: Make
         (52, f'"on","resting_hr"\n"{today}",52\n'),
     ):
         days.write_text(text, encoding="utf-8", newline="")
-        assert await piped(daemon, *importing, source=days, target=told) == "0: "
+        assert await daemon.piped(*importing, source=days, target=told) == "0: "
         assert told.read_text(encoding="utf-8") == "1 days read, 1 of them changed something\n"
         assert await daemon.value("SELECT resting_hr FROM wellness") == hr
     for text, complaint in (
@@ -215,4 +214,4 @@ async def test_days_come_in_by_standard_input_as_json_or_as_csv(make_house: Make
         ("", "standard input:1: not JSON"),
     ):
         days.write_text(text, encoding="utf-8")
-        assert (await piped(daemon, *importing, source=days)).startswith(f"2: {complaint}")
+        assert (await daemon.piped(*importing, source=days)).startswith(f"2: {complaint}")

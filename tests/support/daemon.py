@@ -151,6 +151,29 @@ class Daemon:
             complaints.seek(0)
             return status, output.read().decode(), complaints.read().decode()
 
+    async def piped(self, *arguments: str, source: Path | None = None, target: Path | None = None) -> str:
+        """Run a command between files, as a shell does; returns what it complained about, its status before it."""
+        nothing = Path(os.devnull)
+        with (
+            (source or nothing).open("rb") as given,
+            (target or nothing).open("wb") as output,
+            tempfile.TemporaryFile() as complaints,
+        ):
+            process = await forked.start(
+                "daemon",
+                [*arguments, "--config", str(self.config)],
+                given=given,
+                output=output,
+                complaints=complaints,
+                environment=_environment(self.environment),
+            )
+            async with asyncio.timeout(90):
+                status = await process.wait()
+            complaints.seek(0)
+            said = complaints.read().decode()
+        assert "Traceback" not in said, said
+        return f"{status}: {said}"
+
     async def import_athletes(self, **more: Any) -> list[int]:
         """Bring in every athlete of the sandbox, through the command line if no daemon runs; returns their ids."""
         lines = []

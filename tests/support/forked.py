@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import importlib
+import io
 import multiprocessing
 import os
 import signal
@@ -70,17 +71,18 @@ async def start(
     module: str,
     arguments: Sequence[str],
     *,
+    given: IO[bytes] | None = None,
     output: IO[bytes] | None = None,
     complaints: IO[bytes] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Forked:
-    """Run `python -m module arguments` in the checkout; what it prints goes to `output` and `complaints`.
+    """Run `python -m module arguments` in the checkout; it reads `given`, and prints to `output` and `complaints`.
 
-    Both are files that the operating system knows; None leaves what the test run itself prints to.
+    All are files that the operating system knows; None: nothing to read, and where the test run itself prints to.
     """
     context = _context()
     surroundings = dict(os.environ if environment is None else environment)
-    channels = (_Channel(output), _Channel(complaints))
+    channels = (_Channel(given), _Channel(output), _Channel(complaints))
     process = context.Process(target=_become, args=(module, list(arguments), surroundings, channels), daemon=True)
     await asyncio.to_thread(process.start)  # the first one waits for the imports
     return Forked(process)
@@ -114,10 +116,14 @@ def _become(module: str, arguments: list[str], environment: dict[str, str], chan
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
-    for number, channel in zip((1, 2), channels, strict=True):
+    for number, channel in enumerate(channels):
         if channel is not None:
             os.dup2(channel, number)
             os.close(channel)
+    if channels[0] is not None:  # else it is nothing already
+        raw = io.FileIO(0, closefd=False)
+        raw.name = "<stdin>"  # as it is called in every other process
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(raw))
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     sys.argv = [module, *arguments]
     try:
