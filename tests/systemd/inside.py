@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from tests.systemd.machine import (
     ETC,
@@ -169,6 +170,14 @@ def commands_run_as_its_user_and_their_status_is_handed_on() -> str:
     done = subprocess.run(["domestique", "jobs", "retry", "4711"], capture_output=True, text=True, check=False)
     expect(done.returncode not in {0, 127}, f"status {done.returncode}")
     return f"a command that fails ends with status {done.returncode}"
+
+
+def what_is_held_of_an_athlete_goes_out_by_redirection() -> str:
+    athlete_id = ask_database("SELECT min(athlete_id) FROM athletes")
+    run("/bin/sh", "-c", f"umask 077; domestique athletes export {athlete_id} > /root/his.zip")
+    with ZipFile("/root/his.zip") as archive:
+        expect("json/activities.json" in archive.namelist(), f"it holds {archive.namelist()}")
+    return f"{Path('/root/his.zip').stat().st_size / 1000:.0f} kB"
 
 
 # Restarts
@@ -333,6 +342,7 @@ CHECKS: list[Callable[[], str]] = [
     its_data_is_its_own,
     an_athlete_comes_in_and_a_ride_becomes_a_load,
     commands_run_as_its_user_and_their_status_is_handed_on,
+    what_is_held_of_an_athlete_goes_out_by_redirection,
     no_event_is_refused_or_lost_across_restarts_under_load,
     a_stop_under_load_takes_less_than_five_seconds,
     settings_are_read_again_without_a_restart,
