@@ -1,8 +1,8 @@
 """The whole machine, wired: read `run` from top to bottom to know it.
 
 What is entered first is left last. So a stop goes backwards through this file: the server stops accepting, what
-was accepted is committed, running jobs end or are released, token refreshes end,
-clients close, the pool closes, PostgreSQL stops.
+was accepted is committed, running jobs end or are released, token refreshes end, clients close, the pool closes,
+PostgreSQL stops.
 """
 
 from __future__ import annotations
