@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
 from daemon.core.admission import Lane
 from daemon.core.quota import Lengths, Limits
 from daemon.core.schedule import TIMERS
+from daemon.loops import census
 from daemon.loops.census import Census, Counted
 from daemon.store import jobs, ledgers, runs, timers
 from daemon.store.database import Connection, Database
 from daemon.store.timers import Next
 from tests.support.clocks import SetClock
+from tests.support.noon import read_at_noon
 from tests.support.queue import LONG_AGO, add_athletes, claim, later, new_job
 
 CLIENT_ID = 77
@@ -32,16 +35,16 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 
 async def counted(database: Database, clock: SetClock) -> Counted:
     """Let the loop count once."""
-    census = Census(database, CLIENT_ID, Lengths(), clock)
-    task = asyncio.create_task(census.run())
+    counting = Census(database, CLIENT_ID, Lengths(), clock)
+    task = asyncio.create_task(counting.run())
     try:
         async with asyncio.timeout(60):
-            while census.newest is None:
+            while counting.newest is None:
                 await asyncio.sleep(0.005)
     finally:
         task.cancel()
         await asyncio.wait([task])
-    return census.newest
+    return counting.newest
 
 
 async def test_jobs_are_counted_by_lane_kind_and_state_and_only_what_may_run_is_late(
@@ -77,8 +80,9 @@ async def test_jobs_are_counted_by_lane_kind_and_state_and_only_what_may_run_is_
 
 
 async def test_what_is_kept_for_others_is_what_the_lanes_are_told(
-    database: Database, connection: Connection
+    database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(census, "read_with_demand", read_at_noon)
     meters = (await counted(database, SetClock())).meters
 
     assert {(row.window, row.meter): row.limit for row in meters} == {

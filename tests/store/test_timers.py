@@ -17,10 +17,9 @@ from structlog.testing import LogCapture
 
 from daemon.core.errors import Retryable
 from daemon.core.freshness import STALE_URGENCY, Athlete, Occasion, Policy, Proof, Skip, Sync
-from daemon.core.quota import Demand, Lengths, Limits
+from daemon.core.quota import Lengths, Limits
 from daemon.core.schedule import TIMERS, latest_due, next_due
 from daemon.jobs import erase_athlete, fit_thresholds
-from daemon.limiter.gate import read_with_demand
 from daemon.loops import occasions
 from daemon.loops import timers as loop
 from daemon.loops.occasions import Means
@@ -31,6 +30,7 @@ from daemon.store.database import Connection, Database
 from daemon.store.runs import Run, SyncResult
 from tests.support.clocks import SetClock
 from tests.support.daemon import eventually
+from tests.support.noon import read_at_noon
 from tests.support.schedule import ask_rows, connect_athletes, expire_run, held_run, planned, work_off
 from tests.support.sessions import until_waiting
 
@@ -374,14 +374,7 @@ async def test_where_the_days_calls_are_short_the_most_urgent_are_looked_at_and_
     """Nobody's webhooks are proven and the day has few calls left: what remains is spread over the day."""
     rule(monkeypatch, lambda athlete_id: replace(look(athlete_id), urgency=STALE_URGENCY + athlete_id))
 
-    async def read_at_noon(
-        connection: Connection, client_id: int, lengths: Lengths
-    ) -> tuple[ledgers.Entry, Demand]:
-        entry, demand = await read_with_demand(connection, client_id, lengths)
-        noon_at = entry.read_at.astimezone(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-        return replace(entry, read_at=noon_at), demand
-
-    # The ledger's clock is the database's: late in the evening all that remains may be spent at once.
+    # Late in the evening all that remains may be spent at once.
     monkeypatch.setattr(occasions, "read_with_demand", read_at_noon)
     await connect_athletes(connection, range(1, 101))
     await connection.execute(
