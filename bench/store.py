@@ -37,6 +37,7 @@ SENDERS = 200
 CONNECTIONS = 8
 ATHLETES = 500
 JOBS = 4_000
+WAITING = 100_000  # histories of as many athletes, for weeks
 CLIENT_ID = 1
 
 numbers = itertools.count()
@@ -103,6 +104,28 @@ async def claims(database: Database) -> float:
     return JOBS / (time.perf_counter() - started)
 
 
+async def claims_beside(database: Database, waiting: int) -> float:
+    """Return how many claims a second are answered while so many jobs wait for quota in a lane that is shut."""
+    numbered = "generate_series(1000, 999 + $1::integer) AS n"
+    async with database.connection() as connection:
+        for statement in (
+            f"INSERT INTO athletes (athlete_id, scope) SELECT n, '{{activity:read}}' FROM {numbered}",
+            f"INSERT INTO turns (athlete_id) SELECT n FROM {numbered}",
+            (
+                "INSERT INTO jobs (kind, lane, serial_key, dedup_key, payload, asks_strava, run_at, fair_at)"
+                f" SELECT 'bench', 'backfill', n, 'waits:' || n, '{{}}', true, now(), now() FROM {numbered}"
+            ),
+        ):
+            await connection.execute(statement, waiting)
+        await connection.execute("ANALYZE jobs, turns")
+
+    async def one() -> None:
+        async with database.connection() as connection:
+            assert await jobs.claim_due(connection, ("bench",), LANES, LANES[:-1], 30, 8) == []
+
+    return await per_second(one, 1)
+
+
 async def permits(database: Database, gates: int) -> float:
     """Return how many permits a second are charged to one ledger row by so many daemons."""
     limits = Limits(10**8, 10**8, 10**8, 10**8)
@@ -132,12 +155,15 @@ async def main() -> None:
             f"durable events, group commit, {SENDERS} senders": grouped,
             f"durable events, one insert each, {CONNECTIONS} at once": alone,
             f"jobs claimed and completed, {CONNECTIONS} workers": await claims(database),
+            "claims of nothing, an empty queue": (idle := await claims_beside(database, 0)),
+            f"claims of nothing, {WAITING:,} wait for quota": (beside := await claims_beside(database, WAITING)),
             "permits on one row, 1 gate": await permits(database, 1),
             f"permits on one row, {CONNECTIONS} gates": await permits(database, CONNECTIONS),
         }
     for what, figure in figures.items():
         print(f"{what:<44} {figure:10,.0f} /s")
     print(f"group commit against one insert each: {grouped / alone:.1f} times")
+    print(f"a claim beside {WAITING:,} that wait for quota takes {idle / beside:.1f} times as long")
 
 
 if __name__ == "__main__":
