@@ -137,7 +137,7 @@ def _about_the_house(settings: Settings, rooms: Rooms, running: Running, backlog
         *OverviewPages(database, running.pulse, here, backlog, clock).endpoints(),
         *QueuePages(database, wake).endpoints(),
         *QuotaPage(database, client_id, lengths).endpoints(),
-        *BackfillPage(database, client_id, lengths, backlog).endpoints(),
+        *BackfillPage(database, backlog).endpoints(),
         *SchedulerPages(database, settings.schedule.timezone).endpoints(),
         *SyncPages(database, client_id, Policy(settings.sync.policy), clock, trial).endpoints(),
         *NotificationPages(database, rooms.cipher, rooms.courier, clock, allow_private=allow_private).endpoints(),

@@ -66,11 +66,11 @@ def outlook(calls_left: int, done_at: datetime | None) -> str:
 
 
 async def _read(database: Database, settings: Settings, athlete_id: int | None) -> BackfillProgress:
-    client_id, lengths = settings.strava.client_id, window_lengths(settings)
+    backlog = Backlog(settings.strava.client_id, window_lengths(settings), SystemClock())
     async with database.connection() as connection:
         if athlete_id is None:
-            return await backfill_progress.read_all(connection, client_id, lengths)
-        return await backfill_progress.read_own(connection, Backlog(client_id, lengths, SystemClock()), athlete_id)
+            return await backfill_progress.read_all(connection, backlog)
+        return await backfill_progress.read_own(connection, backlog, athlete_id)
 
 
 def _print(progress: BackfillProgress) -> None:

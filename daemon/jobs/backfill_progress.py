@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from daemon.core.quota import Lengths
 from daemon.jobs.backlog import Backlog
-from daemon.jobs.kinds import CALLS
-from daemon.limiter.report import backfill_done_at
 from daemon.store import backfills
 from daemon.store.backfills import Progress
 from daemon.store.database import Connection
@@ -38,8 +35,7 @@ async def read_own(connection: Connection, backlog: Backlog, athlete_id: int) ->
     return BackfillProgress(own, (await backlog.read(connection)).done_at if waits else None)
 
 
-async def read_all(connection: Connection, client_id: int, lengths: Lengths) -> BackfillProgress:
+async def read_all(connection: Connection, backlog: Backlog) -> BackfillProgress:
     """Read the progress of everybody's history, athlete by athlete: of a large fleet that takes its time."""
     everybody = BackfillProgress(await backfills.progress(connection, None), None)
-    done_at = await backfill_done_at(connection, client_id, lengths, CALLS, everybody.calls_left)
-    return replace(everybody, done_at=done_at)
+    return replace(everybody, done_at=await backlog.done_at(connection, everybody.calls_left))

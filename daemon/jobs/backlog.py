@@ -62,5 +62,8 @@ class Backlog:
         if sums["unlooked"] >= MOST_COUNTED:
             return Left(sums, is_more=True, done_at=None)
         calls = sums["unlooked"] + sums["listing"] * backfills.END_OF_A_LIST
-        done_at = await backfill_done_at(connection, self._client_id, self._lengths, CALLS, calls)
-        return Left(sums, is_more=False, done_at=done_at)
+        return Left(sums, is_more=False, done_at=await self.done_at(connection, calls))
+
+    async def done_at(self, connection: Connection, calls: int) -> datetime | None:
+        """Return about when the quota will have carried so many calls of history; None: nobody can tell."""
+        return await backfill_done_at(connection, self._client_id, self._lengths, CALLS, calls)

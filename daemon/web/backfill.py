@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from daemon.core.quota import Lengths
 from daemon.jobs import backfill_progress
 from daemon.jobs.backlog import Backlog
 from daemon.store.backfills import Progress
@@ -25,10 +24,8 @@ Place: TypeAlias = tuple[bool, datetime, int]  # as store.backfills.progress ord
 class BackfillPage:
     """Progress and when the quota will have carried the rest, read anew at each request."""
 
-    def __init__(self, database: Database, client_id: int, lengths: Lengths, backlog: Backlog) -> None:
+    def __init__(self, database: Database, backlog: Backlog) -> None:
         self._database = database
-        self._client_id = client_id
-        self._lengths = lengths
         self._backlog = backlog
 
     def endpoints(self) -> list[Endpoint]:
@@ -49,7 +46,7 @@ class BackfillPage:
             if query.athlete_id is not None:
                 found = await backfill_progress.read_own(connection, self._backlog, query.athlete_id)
             else:
-                found = await backfill_progress.read_all(connection, self._client_id, self._lengths)
+                found = await backfill_progress.read_all(connection, self._backlog)
         if query.athlete_id is not None and not found.athletes:
             raise Refused(NOT_FOUND, f"no history was asked for of athlete {query.athlete_id}: see backfill.days")
         page, following = _page(found.athletes, after, query.limit)

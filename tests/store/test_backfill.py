@@ -446,9 +446,7 @@ async def test_progress_is_told_over_http_to_whoever_may_read(shop: Workshop) ->
     for _ in range(3):  # both pages, and the newest activity
         await shop.step()
     await make_tokens(database)
-    page = BackfillPage(
-        database, shop.sandbox.client_id, Lengths(), Backlog(shop.sandbox.client_id, Lengths(), shop.rooms.clock)
-    )
+    page = BackfillPage(database, Backlog(shop.sandbox.client_id, Lengths(), shop.rooms.clock))
     async with TestClient(TestServer(opened(database, shop.rooms.clock, page.endpoints()))) as client:
 
         async def ask(query: str, scope: Scope | None = Scope.READ) -> tuple[int, Any]:
@@ -472,9 +470,7 @@ async def test_progress_is_told_in_pages_the_unfinished_first_and_the_sums_are_e
         await shop.admit(athlete_id, backfill_days=YEAR)
     await shop.value("UPDATE backfills SET state = 'finished', finished_at = now() WHERE athlete_id = $1", calm[0])
     await make_tokens(database)
-    page = BackfillPage(
-        database, shop.sandbox.client_id, Lengths(), Backlog(shop.sandbox.client_id, Lengths(), shop.rooms.clock)
-    )
+    page = BackfillPage(database, Backlog(shop.sandbox.client_id, Lengths(), shop.rooms.clock))
     async with TestClient(TestServer(opened(database, shop.rooms.clock, page.endpoints()))) as client:
         told: list[int] = []
         query: str | None = "limit=2"

@@ -8,10 +8,10 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 import asyncpg
@@ -137,28 +137,22 @@ class Daemon:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run one `domestique` command on the same settings; returns status, output and complaints."""
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaints:
-            process = await forked.start(
-                "daemon",
-                [*arguments, "--config", str(self.config)],
-                output=output,
-                complaints=complaints,
-                environment=_environment(self.environment),
-            )
-            async with asyncio.timeout(90):
-                status = await process.wait()
+        with tempfile.TemporaryFile() as output:
+            status, complaints = await self._run(arguments, None, output)
             output.seek(0)
-            complaints.seek(0)
-            return status, output.read().decode(), complaints.read().decode()
+            return status, output.read().decode(), complaints
 
     async def piped(self, *arguments: str, source: Path | None = None, target: Path | None = None) -> str:
         """Run a command between files, as a shell does; returns what it complained about, its status before it."""
         nothing = Path(os.devnull)
-        with (
-            (source or nothing).open("rb") as given,
-            (target or nothing).open("wb") as output,
-            tempfile.TemporaryFile() as complaints,
-        ):
+        with (source or nothing).open("rb") as given, (target or nothing).open("wb") as output:
+            status, complaints = await self._run(arguments, given, output)
+        assert "Traceback" not in complaints, complaints
+        return f"{status}: {complaints}"
+
+    async def _run(self, arguments: Sequence[str], given: IO[bytes] | None, output: IO[bytes]) -> tuple[int, str]:
+        """Run a command to its end; returns its status and what it complained about."""
+        with tempfile.TemporaryFile() as complaints:
             process = await forked.start(
                 "daemon",
                 [*arguments, "--config", str(self.config)],
@@ -170,9 +164,7 @@ class Daemon:
             async with asyncio.timeout(90):
                 status = await process.wait()
             complaints.seek(0)
-            said = complaints.read().decode()
-        assert "Traceback" not in said, said
-        return f"{status}: {said}"
+            return status, complaints.read().decode()
 
     async def import_athletes(self, **more: Any) -> list[int]:
         """Bring in every athlete of the sandbox, through the command line if no daemon runs; returns their ids."""
